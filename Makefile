@@ -1,0 +1,71 @@
+# `make` alone prints this list. Everything runs in .venv, which `make install` creates from the lock file.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+KEDRO := $(BIN)/kedro
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install run lesson full viz mlflow test test-slow lint format sample lock clean
+
+help:  ## Print the targets with a line each
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "gradual needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+		"Name another with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.run: .venv/.python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/.test: .venv/.run requirements-dev.lock
+	$(BIN)/python -m pip install --quiet -r requirements-dev.lock
+	@touch $@
+
+install: .venv/.run  ## Create .venv and install the locked dependencies
+
+run: .venv/.run  ## Train and evaluate on the embedded sample (kedro run --pipeline=imdb)
+	$(KEDRO) run --pipeline=imdb
+
+lesson: .venv/.run  ## The same on the lesson's 1,000 real reviews (downloads, or reads GRADUAL_MIRROR)
+	$(KEDRO) run --pipeline=imdb --env=lesson
+
+full: .venv/.run  ## The same on all 100,000 IMDB reviews at full size (wants a GPU)
+	$(KEDRO) run --pipeline=imdb --env=full
+
+viz: .venv/.run  ## Look at the pipelines, tables, metrics and figures in the browser
+	$(KEDRO) viz run
+
+mlflow: .venv/.run  ## Look at the tracked runs in the browser
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+test: .venv/.test lint  ## Lint, type check, check import contracts and run the tests with coverage
+	$(BIN)/pytest --cov --cov-report=term
+
+test-slow: .venv/.test  ## Run the tests that take more than some ten seconds each
+	$(BIN)/pytest -m slow
+
+lint: .venv/.test  ## Lint, format check, type check, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.test  ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+sample: .venv/.run  ## Generate the embedded sample data anew
+	$(BIN)/python scripts/make_imdb_sample.py
+
+lock:  ## Resolve pyproject.toml anew into the two lock files
+	bash scripts/lock.sh $(PYTHON)
+
+clean:  ## Remove everything that runs have made (raw data, mlflow.db and .venv stay)
+	rm -rf data/0[2-8]_*/* data/lesson data/full data/tiny .pytest_cache .mypy_cache .ruff_cache htmlcov .coverage
+	git checkout -q -- data
