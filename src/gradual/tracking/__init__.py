@@ -1,1 +1,27 @@
+"""Tracking with MLflow, the only package that calls it.
 
+Everything here does nothing, but for a line in the debug log, where no run is active, and imports
+MLflow only where one can be: nodes, notebooks and tests call these functions unconditionally.
+"""
+
+from gradual.tracking.model import log_text_classifier
+from gradual.tracking.run import (
+    flatten,
+    log_artifact,
+    log_figure,
+    log_metrics,
+    log_params,
+    namespace,
+    set_tags,
+)
+
+__all__ = [
+    "flatten",
+    "log_artifact",
+    "log_figure",
+    "log_metrics",
+    "log_params",
+    "log_text_classifier",
+    "namespace",
+    "set_tags",
+]

@@ -1,0 +1,5 @@
+"""Kedro hooks of the project."""
+
+from gradual.tracking.kedro_hook import TrackingHook
+
+__all__ = ["TrackingHook"]

@@ -1,0 +1,34 @@
+"""Project settings that Kedro reads: https://docs.kedro.org/en/stable/configure/configuration_basics/."""
+
+import logging
+import warnings
+
+from kedro.config import OmegaConfigLoader
+
+from gradual.hooks import TrackingHook
+
+# The project's hook is kedro-mlflow's with readable parameters, so the plugin's own, which installs
+# itself by entry point, must not run beside it: every run would be tracked twice. Plugins are named
+# as their metadata spells them.
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-mlflow")
+HOOKS = (TrackingHook(),)
+
+CONFIG_LOADER_CLASS = OmegaConfigLoader
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # An environment may override a single nested value of these, but it replaces a catalog entry
+    # as a whole: arguments of two dataset types must not mix.
+    "merge_strategy": {"parameters": "soft", "globals": "soft", "mlflow": "soft"},
+}
+
+# A run's log is for what the run does. These set their own levels and handlers when imported, so
+# conf/logging.yml cannot quieten them.
+for name in ("mlflow", "kedro_mlflow"):
+    logging.getLogger(name).setLevel(logging.WARNING)
+
+logging.captureWarnings(True)
+# Warnings to the authors of Kedro and its plugins, which a user of this project cannot act on.
+warnings.filterwarnings("ignore", message="register_new_resolver")
+warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
+warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method.*")

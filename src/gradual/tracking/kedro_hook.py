@@ -1,0 +1,165 @@
+"""Kedro's runs in MLflow: kedro-mlflow's hook, readable parameters, an end for killed runs."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import warnings
+from pathlib import Path, PurePath
+from typing import Any
+
+import mlflow
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from gradual.tracking.environment import environment_tags, process_is_alive, process_tags
+from gradual.tracking.run import log_artifact, log_params, set_namespace, set_tags
+
+with warnings.catch_warnings():
+    # MLflow asks the plugin's own model class for type hints as soon as it is defined.
+    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method.*")
+    from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
+
+logger = logging.getLogger(__name__)
+
+
+class TrackingHook(MlflowHook):
+    """One MLflow run per ``kedro run``, as kedro-mlflow has it, and somewhat more.
+
+    * a parameter that is a model or a mapping is logged field by field under dotted names;
+    * relative locations in `mlflow.yml` are relative to the project, not to the current folder,
+      and ``MLFLOW_TRACKING_URI`` wins over the file;
+    * the run is tagged with the code, the machine and the process that it ran with;
+    * runs of this machine that were killed end as KILLED when the next one starts;
+    * what nodes log is put under their namespace;
+    * a dataset with ``metadata: {mlflow: {artifact_path: reports}}`` is logged as an artifact
+      each time it is saved.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._catalog: DataCatalog | None = None
+        self._env: str | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Set up MLflow with locations anchored at the project's root."""
+        loader: Any = context.config_loader
+        loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
+        loader["mlflow"] = anchor(loader["mlflow"], Path(context.project_path), os.environ)
+        super().after_context_created(context)
+
+    @hook_impl
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """Start the run, say what it runs on and end runs that were killed."""
+        super().before_pipeline_run(run_params, pipeline, catalog)
+        self._catalog = catalog
+        if not self._is_mlflow_enabled:
+            return
+        logger.info(
+            "MLflow run %s of experiment %r is tracked in %s",
+            self.run_id,
+            self.mlflow_config.tracking.experiment.name,
+            mlflow.get_tracking_uri(),
+        )
+        # An interrupt (Ctrl-C) reaches no hook, and MLflow would call the run FINISHED at exit.
+        atexit.register(_end_interrupted, self.run_id)
+        end_killed_runs(self.mlflow_config.tracking.experiment._experiment.experiment_id)
+        set_tags(process_tags() | environment_tags(Path(run_params["project_path"])))
+
+    @hook_impl
+    def before_node_run(
+        self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool
+    ) -> None:
+        """Log the node's parameters field by field and put what it logs under its namespace."""
+        super().before_node_run(node, catalog, {}, is_async)  # reopens the run in this thread
+        set_namespace(None)  # parameters have theirs in their name already
+        self._catalog = catalog
+        for name, value in inputs.items():
+            if name.startswith("params:"):
+                log_params({name.removeprefix("params:"): value})
+            elif name == "parameters":
+                log_params(value)
+        set_namespace(node.namespace)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:  # noqa: ARG002
+        """Log the saved file as an artifact where the catalog entry's metadata says so."""
+        dataset = self._catalog.get(dataset_name) if self._catalog is not None else None
+        options = (getattr(dataset, "metadata", None) or {}).get("mlflow")
+        if not options:
+            return
+        path = getattr(dataset, "_get_save_path", lambda: getattr(dataset, "_filepath", None))()
+        if path is None:
+            raise ValueError(
+                f"Dataset {dataset_name!r} has `metadata: mlflow:` in the catalog but no file; "
+                "remove the metadata or save the dataset to a file."
+            )
+        log_artifact(Path(path), options.get("artifact_path", ""))
+
+
+def anchor(config: dict[str, Any], project: Path, environ: Any) -> dict[str, Any]:
+    """`mlflow.yml` with the local database and artifacts placed relative to the project.
+
+    Args:
+        config: What the file says.
+        project: The project's root folder.
+        environ: The environment, in which ``MLFLOW_TRACKING_URI`` wins over the file.
+
+    Returns:
+        A new configuration. With a server, the artifacts' location is left to it.
+    """
+    server = dict(config.get("server") or {})
+    tracking = dict(config.get("tracking") or {})
+    experiment = dict(tracking.get("experiment") or {})
+    create = dict(experiment.get("create_experiment_kwargs") or {})
+
+    uri = environ.get("MLFLOW_TRACKING_URI") or server.get("mlflow_tracking_uri")
+    scheme, separator, path = (uri or "").partition(":///")
+    if separator and scheme == "sqlite" and path and not PurePath(path).is_absolute():
+        uri = f"sqlite:///{(project / path).as_posix()}"
+    server["mlflow_tracking_uri"] = uri
+    if uri is None or not uri.startswith("sqlite:"):
+        create["artifact_location"] = None
+
+    experiment["create_experiment_kwargs"] = create
+    tracking["experiment"] = experiment
+    return {**config, "server": server, "tracking": tracking}
+
+
+def end_killed_runs(experiment_id: str) -> list[str]:
+    """End as KILLED the experiment's RUNNING runs whose process on this machine is gone.
+
+    Returns:
+        The ids of the runs that were ended.
+    """
+    client = mlflow.MlflowClient()
+    own = process_tags()
+    running = client.search_runs(
+        [experiment_id],
+        f"attributes.status = 'RUNNING' AND tags.`process.host` = '{own['process.host']}'",
+    )
+    ended = []
+    for run in running:
+        tags = run.data.tags
+        if process_is_alive(tags.get("process.id", ""), tags.get("process.started", "")):
+            continue
+        client.set_terminated(run.info.run_id, "KILLED")
+        ended.append(run.info.run_id)
+        logger.warning(
+            "MLflow run %s (%s) was killed (process %s is gone): it is marked KILLED now.",
+            run.info.run_name, run.info.run_id, tags.get("process.id"),
+        )  # fmt: skip
+    return ended
+
+
+def _end_interrupted(run_id: str) -> None:
+    run = mlflow.active_run()
+    if run is not None and run.info.run_id == run_id:
+        mlflow.end_run("KILLED")
