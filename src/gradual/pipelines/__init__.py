@@ -1,1 +1,1 @@
-
+"""The pipelines: wiring and thin nodes. The methods they call know nothing of Kedro."""

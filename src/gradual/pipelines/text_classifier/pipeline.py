@@ -1,0 +1,120 @@
+"""A language model's encoder to an evaluated text classifier, beside an n-gram baseline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from gradual.pipelines.text_classifier import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Return the pipeline that trains a classifier, scores it once on test rows and reports."""
+    return Pipeline(
+        [
+            Node(
+                func=nodes.train,
+                inputs={
+                    "corpus": "corpus",
+                    "vocabulary": "vocabulary",
+                    "documents": "documents",
+                    "document_splits": "document_splits",
+                    "language_model": "language_model",
+                    "checkpoints": "classifier_checkpoints",
+                    "tokenizer": "params:tokenizer",
+                    "config": "params:classifier",
+                },
+                outputs=["classifier", "classifier_history"],
+                name="train_classifier",
+            ),
+            Node(
+                func=nodes.plot_training,
+                inputs="classifier_history",
+                outputs="classifier_training_plot",
+                name="plot_classifier_training",
+            ),
+            Node(
+                func=nodes.fit_baseline,
+                inputs={
+                    "documents": "documents",
+                    "document_splits": "document_splits",
+                    "config": "params:documents",
+                },
+                outputs="baseline_probabilities",
+                name="fit_baseline",
+            ),
+            Node(
+                func=nodes.predict,
+                inputs={
+                    "classifier": "classifier",
+                    "corpus": "corpus",
+                    "documents": "documents",
+                    "document_splits": "document_splits",
+                    "baseline_probabilities": "baseline_probabilities",
+                    "config": "params:documents",
+                },
+                outputs="predictions",
+                name="predict_test_documents",
+            ),
+            Node(
+                func=nodes.evaluate,
+                inputs={"predictions": "predictions", "classifier": "classifier"},
+                outputs="classifier_metrics",
+                name="evaluate_classifier",
+            ),
+            Node(
+                func=nodes.draw,
+                inputs={"predictions": "predictions", "classifier": "classifier"},
+                outputs=["confusion_matrix", "roc_curve", "reliability_diagram"],
+                name="draw_classifier_figures",
+            ),
+            Node(
+                func=nodes.choose_examples,
+                inputs="predictions",
+                outputs="review_examples",
+                name="choose_review_examples",
+            ),
+            Node(
+                func=nodes.write_report,
+                inputs={
+                    "classifier_metrics": "classifier_metrics",
+                    "language_model_metrics": "language_model_metrics",
+                    "sample_texts": "sample_texts",
+                    "language_model_training_plot": "language_model_training_plot",
+                    "classifier_training_plot": "classifier_training_plot",
+                    "confusion_matrix": "confusion_matrix",
+                    "roc_curve": "roc_curve",
+                    "reliability_diagram": "reliability_diagram",
+                    "review_examples": "review_examples",
+                },
+                outputs="report",
+                name="write_report",
+            ),
+            Node(
+                func=nodes.log_model,
+                inputs={"classifier": "classifier", "documents": "documents", "config": "params:documents"},
+                outputs="logged_model",
+                name="log_classifier_model",
+            ),
+        ],
+        tags="text_classifier",
+    )
+
+
+def create_range_test_pipeline() -> Pipeline:
+    """Return the pipeline that suggests a learning rate for the classifier."""
+    return Pipeline(
+        [
+            Node(
+                func=nodes.find_learning_rate,
+                inputs={
+                    "corpus": "corpus",
+                    "vocabulary": "vocabulary",
+                    "documents": "documents",
+                    "document_splits": "document_splits",
+                    "language_model": "language_model",
+                    "config": "params:classifier",
+                },
+                outputs=["classifier_range_test", "classifier_range_test_plot"],
+                name="find_classifier_learning_rate",
+            ),
+        ],
+        tags="range_test",
+    )

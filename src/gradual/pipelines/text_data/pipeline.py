@@ -1,0 +1,70 @@
+"""Texts to word ids: source → documents → tokens → vocabulary → corpus."""
+
+from kedro.pipeline import Node, Pipeline
+
+from gradual.pipelines.text_data import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Return the pipeline that both the language model and the classifier start from."""
+    return Pipeline(
+        [
+            Node(
+                func=nodes.read_documents,
+                inputs={
+                    "source": "source",
+                    "unlabelled_source": "unlabelled_source",
+                    "config": "params:documents",
+                },
+                outputs="documents",
+                name="read_documents",
+            ),
+            Node(
+                func=nodes.split_documents,
+                inputs={
+                    "documents": "documents",
+                    "language_model": "params:language_model_split",
+                    "classifier": "params:classifier_split",
+                },
+                outputs="document_splits",
+                name="split_documents",
+            ),
+            Node(
+                func=nodes.tokenize_documents,
+                inputs={
+                    "documents": "documents",
+                    "config": "params:documents",
+                    "tokenizer": "params:tokenizer",
+                },
+                outputs="tokens",
+                name="tokenize_documents",
+            ),
+            Node(
+                func=nodes.build_vocabulary,
+                inputs={
+                    "tokens": "tokens",
+                    "document_splits": "document_splits",
+                    "config": "params:vocabulary",
+                },
+                outputs="vocabulary",
+                name="build_vocabulary",
+            ),
+            Node(
+                func=nodes.numericalize,
+                inputs={"tokens": "tokens", "vocabulary": "vocabulary"},
+                outputs="corpus",
+                name="numericalize",
+            ),
+            Node(
+                func=nodes.show_batch,
+                inputs={
+                    "corpus": "corpus",
+                    "vocabulary": "vocabulary",
+                    "documents": "documents",
+                },
+                outputs=["batch_table", "batch_view"],
+                name="show_batch",
+            ),
+        ],
+        tags="text_data",
+    )
