@@ -1,0 +1,105 @@
+"""A trained model as one safetensors file that holds all that is needed to use it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gradual.training.files import canonical_json
+from gradual.training.sealed import DamagedFileError, content_hash, read_sealed, write_sealed
+
+FORMAT_VERSION = 1
+
+
+class BundleError(ValueError):
+    """A bundle cannot be used; the message names the file, what is wrong and the remedy."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model's weights with everything needed to rebuild and apply it.
+
+    Attributes:
+        kind: what it is, e.g. ``"language_model"``.
+        config: JSON-able; all that is needed to rebuild the module.
+        state: CPU tensors by name, no two sharing memory.
+        metadata: JSON-able; vocabulary, labels, tokenizer, fitted statistics.
+        dependencies: name to hash of what it was made from.
+    """
+
+    kind: str
+    config: dict[str, Any]
+    state: dict[str, torch.Tensor]
+    metadata: dict[str, Any]
+    dependencies: dict[str, str]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over kind, configuration, weights, metadata and dependencies (hexadecimal)."""
+        return content_hash(self.state, _text(self))
+
+
+def save_bundle(bundle: Bundle, path: Path) -> None:
+    """Write a bundle atomically; the same bundle gives the same bytes.
+
+    Raises:
+        BundleError: something in it is not JSON-able, or two tensors share memory.
+        OSError: the file cannot be written; an earlier one stays as it was.
+    """
+    try:
+        write_sealed(Path(path), bundle.state, _text(bundle))
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{path}: the {bundle.kind} bundle cannot be saved: {error}") from error
+
+
+def load_bundle(path: Path, kind: str | None = None) -> Bundle:
+    """Read a bundle and verify its content.
+
+    Args:
+        path: a file written by `save_bundle`.
+        kind: what it must be; None accepts any kind.
+
+    Raises:
+        BundleError: no such file, a damaged one, another format version, or another kind.
+    """
+    path = Path(path)
+    try:
+        state, text = read_sealed(path)
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"{path}: no such bundle; run the pipeline that makes it, or correct the path."
+        ) from error
+    except DamagedFileError as error:
+        raise BundleError(f"{error} Delete it and make it again, or fetch it again.") from error
+    content = json.loads(text)
+    if content.get("format") != FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format version {content.get('format')!r}, this program reads "
+            f"{FORMAT_VERSION}; make the bundle again with this version."
+        )
+    if kind is not None and content["kind"] != kind:
+        raise BundleError(
+            f"{path}: holds a {content['kind']!r} bundle where a {kind!r} bundle is needed; "
+            "correct the path in the catalog or the parameters."
+        )
+    return Bundle(
+        kind=content["kind"],
+        config=content["config"],
+        state=state,
+        metadata=content["metadata"],
+        dependencies=content["dependencies"],
+    )
+
+
+def _text(bundle: Bundle) -> str:
+    return canonical_json(
+        {
+            "format": FORMAT_VERSION,
+            "kind": bundle.kind,
+            "config": bundle.config,
+            "metadata": bundle.metadata,
+            "dependencies": bundle.dependencies,
+        }
+    )

@@ -1,0 +1,135 @@
+"""Atomic writing of files and hashes of content; free of any numerical library."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+_BLOCK = 1 << 20
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Replace a file in one step: either the whole new content or the old file.
+
+    The body writes to a temporary path in the same folder. When it ends well, the temporary is
+    flushed to the disk, renamed over ``path`` and the rename flushed too; when it raises, the
+    temporary is removed and ``path`` stays as it was. Temporaries that a killed process left
+    for the same target are removed first.
+
+    Args:
+        path: the file to write; missing parent folders are created.
+
+    Yields:
+        A path in the same folder, named ``.<name>.<process>-<random>.tmp``, not yet existing.
+
+    Raises:
+        FileNotFoundError: the body has not written the temporary file.
+        OSError: the folder or the file cannot be written; ``path`` is unchanged.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        _flush(temporary, os.O_RDWR)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        _flush(path.parent, os.O_RDONLY)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporaries of `atomic_path` for this target whose process is gone."""
+    prefix = f".{path.name}."
+    if os.name != "posix" or not path.parent.is_dir():  # os.kill(pid, 0) asks nothing elsewhere
+        return
+    for name in os.listdir(path.parent):  # noqa: PTH208 - names only, and glob would read [] in them
+        if not (name.startswith(prefix) and name.endswith(".tmp")):
+            continue
+        process = name[len(prefix) :].split("-")[0]
+        if process.isdigit() and not _alive(int(process)):
+            with contextlib.suppress(OSError):
+                path.with_name(name).unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it exists and belongs to someone else
+        return True
+    return True
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal, read in blocks of 1 MiB."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def plain(obj: Any, *, identity: bool = False) -> Any:
+    """Turn dataclasses, mappings and sequences into dicts, lists and scalars that JSON knows.
+
+    Args:
+        obj: dataclass instance, mapping with string keys, list, tuple, str, number, bool, None.
+        identity: leave out dataclass fields with ``metadata={"identity": False}``: those that
+            say where or how often something happens, not what is computed.
+
+    Raises:
+        TypeError: something else is in there; the message names its type.
+    """
+    if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
+        return {
+            field.name: plain(getattr(obj, field.name), identity=identity)
+            for field in dataclasses.fields(obj)
+            if not identity or field.metadata.get("identity", True)
+        }
+    if isinstance(obj, Mapping):
+        wrong = next((key for key in obj if not isinstance(key, str)), None)
+        if wrong is not None:
+            raise TypeError(f"key {wrong!r} is not a string: JSON would change it; use strings.")
+        return {key: plain(value, identity=identity) for key, value in obj.items()}
+    if isinstance(obj, list | tuple):
+        return [plain(value, identity=identity) for value in obj]
+    if obj is None or isinstance(obj, str | bool | int | float):
+        return obj
+    raise TypeError(f"{type(obj).__name__} is not JSON: convert {obj!r:.80} to a plain value.")
+
+
+def canonical_json(obj: Any) -> str:
+    """Return the one JSON text of an object: keys sorted, no blanks, dataclasses as objects.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON cannot say.
+        TypeError: a value is no dataclass, mapping, sequence or scalar.
+    """
+    return json.dumps(
+        plain(obj), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def fingerprint(obj: Any) -> str:
+    """Return the SHA-256 of `canonical_json` in hexadecimal."""
+    return hashlib.sha256(canonical_json(obj).encode()).hexdigest()
