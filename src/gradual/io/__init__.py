@@ -1,1 +1,25 @@
+"""Kedro datasets: the artifacts that pipelines read and write; every save is atomic."""
 
+from gradual.io.bundle import BundleDataset
+from gradual.io.checkpoint_store import CheckpointStoreDataset
+from gradual.io.corpus import CorpusDataset
+from gradual.io.html import HTMLDataset
+from gradual.io.json import JSONDataset
+from gradual.io.parquet import ParquetDataset
+from gradual.io.plotly import PlotlyDataset
+from gradual.io.remote_archive import RemoteArchiveDataset
+from gradual.io.text import TextDataset
+from gradual.io.vocabulary import VocabularyDataset
+
+__all__ = [
+    "BundleDataset",
+    "CheckpointStoreDataset",
+    "CorpusDataset",
+    "HTMLDataset",
+    "JSONDataset",
+    "ParquetDataset",
+    "PlotlyDataset",
+    "RemoteArchiveDataset",
+    "TextDataset",
+    "VocabularyDataset",
+]

@@ -1,0 +1,110 @@
+"""Trained models."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.io.core import DatasetError, Version
+from kedro_datasets._typing import JSONPreview
+
+from gradual.io.atomic import AtomicFileDataset
+
+if TYPE_CHECKING:
+    from gradual.training.bundle import Bundle
+
+# gradual.training.bundle imports torch: seconds that `kedro catalog list` should not cost.
+
+
+class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
+    """A trained model with all that is needed to use it, in one safetensors file.
+
+    `filepath: null` names no model: it loads as None, which a training node takes as "start from
+    random weights", and cannot be saved.
+
+    Examples:
+        ```yaml
+        imdb.classifier:
+          type: gradual.io.BundleDataset
+          filepath: data/06_models/imdb/classifier.safetensors
+          kind: text_classifier
+          metadata:
+            kedro-viz: {layer: models}
+
+        imdb.pretrained:  # conf/local may name a language model here
+          type: gradual.io.BundleDataset
+          filepath: null
+          kind: language_model
+        ```
+
+        >>> dataset = BundleDataset(filepath="classifier.safetensors", kind="text_classifier")
+        >>> dataset.save(bundle)
+        >>> dataset.load().hash == bundle.hash
+        True
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str | os.PathLike[str] | None,
+        kind: str | None = None,
+        version: Version | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """As `AtomicFileDataset`, and the kind of model.
+
+        Args:
+            filepath: The local file, or None for no model.
+            kind: Kind that the bundle must be of, e.g. `language_model`; None allows any.
+            version: Set by Kedro where the catalog says `versioned: true`.
+            metadata: Ignored here; read by plugins such as kedro-viz.
+        """
+        super().__init__(filepath=filepath or "", version=version, metadata=metadata)
+        self._kind = kind
+        self._absent = filepath is None
+
+    def load(self) -> "Bundle | None":
+        """Read the bundle; None where `filepath` is null."""
+        return None if self._absent else self._read(Path(self._get_load_path()))
+
+    def save(self, data: "Bundle") -> None:
+        """Write the bundle, or leave the file as it was and raise."""
+        from gradual.training.bundle import save_bundle
+
+        if self._absent:
+            raise DatasetError("filepath is null: name a file to save the bundle to")
+        if self._kind is not None and data.kind != self._kind:
+            raise DatasetError(
+                f"{self._filepath} is to hold a {self._kind}, but a {data.kind} is saved to it: "
+                "correct `kind` in the catalog, or the node's output"
+            )
+        save_bundle(data, Path(self._get_save_path()))
+
+    def _read(self, path: Path) -> "Bundle":
+        from gradual.training.bundle import load_bundle
+
+        return load_bundle(path, kind=self._kind)
+
+    def _write(self, data: "Bundle", path: Path) -> None:
+        raise NotImplementedError("save_bundle is atomic itself")
+
+    def _exists(self) -> bool:
+        return self._absent or super()._exists()
+
+    def _describe(self) -> dict[str, Any]:
+        filepath = None if self._absent else self._filepath
+        return {**super()._describe(), "filepath": filepath, "kind": self._kind}
+
+    def preview(self) -> JSONPreview:
+        """Kind, configuration, size and dependencies of the model for kedro-viz."""
+        bundle = self.load()
+        if bundle is None:
+            return JSONPreview(json.dumps({"filepath": None, "model": "none: random weights"}))
+        summary = {
+            "kind": bundle.kind,
+            "hash": bundle.hash,
+            "parameters": sum(tensor.numel() for tensor in bundle.state.values()),
+            "dependencies": bundle.dependencies,
+            "config": bundle.config,
+        }
+        return JSONPreview(json.dumps(summary))

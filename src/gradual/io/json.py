@@ -1,0 +1,78 @@
+"""Small structured results in JSON."""
+
+import dataclasses
+import datetime
+import json
+import math
+from collections.abc import Mapping, Set
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from kedro_datasets._typing import JSONPreview
+from pydantic import BaseModel
+
+from gradual.io.atomic import AtomicFileDataset
+
+
+class JSONDataset(AtomicFileDataset[Any, Any]):
+    """Metrics, reports and other small structures as indented JSON (UTF-8).
+
+    Dataclasses, pydantic models, mappings, sequences, sets (sorted), numpy scalars and arrays,
+    paths and dates may be saved; plain dicts, lists, strings and numbers come back. A number that
+    is not finite becomes null, since JSON has no word for it.
+
+    Examples:
+        ```yaml
+        imdb.metrics:
+          type: gradual.io.JSONDataset
+          filepath: data/08_reporting/imdb/metrics.json
+          metadata:
+            kedro-viz: {layer: reporting}
+        ```
+
+        >>> dataset = JSONDataset(filepath="metrics.json")
+        >>> dataset.save({"accuracy": np.float32(0.5)})
+        >>> dataset.load()
+        {'accuracy': 0.5}
+    """
+
+    def _read(self, path: Path) -> Any:
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def _write(self, data: Any, path: Path) -> None:
+        text = json.dumps(_plain(data, "$"), indent=2, ensure_ascii=False, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")
+
+    def preview(self) -> JSONPreview:
+        """The whole content for kedro-viz."""
+        return JSONPreview(Path(self._get_load_path()).read_text(encoding="utf-8"))
+
+
+def _plain(value: Any, where: str) -> Any:
+    """`value` in JSON's own types; `where` is its JSON path, for the error."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {f.name: _plain(getattr(value, f.name), f"{where}.{f.name}") for f in fields}
+    if isinstance(value, BaseModel):
+        return _plain(value.model_dump(), where)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, Set):
+        value = sorted(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, PurePath):
+        return value.as_posix()
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    raise TypeError(
+        f"{where} is a {type(value).__name__}, which JSON cannot hold: save numbers, strings, "
+        "lists, mappings, dataclasses or pydantic models"
+    )
