@@ -337,9 +337,7 @@ def _download(origin: _Origin, temporary: Path, remedy: str) -> str:
         except (DatasetError, _WriteError):
             raise
         except FileNotFoundError as error:
-            raise DatasetError(
-                f"{url} does not exist (404): correct the URL, or {remedy}"
-            ) from error
+            raise DatasetError(f"{url} does not exist: correct the URL, or {remedy}") from error
         except Exception as error:  # each filesystem has errors of its own
             if received:
                 what = f"broke off after {received:,} of {size or 'unknown'} bytes"
