@@ -1,0 +1,375 @@
+"""Texts to tokens: rules, spaCy's rule-based tokenizer, token rules; on all processor cores.
+
+The result is that of applying the rules in order to each whole text, tokenizing it with
+`spacy.blank(language)` and applying the token rules to each token, but distinct chunks (runs
+without white space) are worked out once and remembered: spaCy too cuts a text at white space
+first and treats what is between alone. So rules after the last one that may look at the whole
+text, spaCy and the token rules run a few times a document instead of some hundred times.
+
+Nothing of spaCy is imported before the first text is tokenized.
+"""
+
+import logging
+import multiprocessing
+import os
+import re
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import reduce
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tqdm import tqdm
+
+from gradual.text.rules import (
+    BOS,
+    DEFAULT_RULES,
+    DEFAULT_TOKEN_RULES,
+    EOS,
+    FLD,
+    RULES,
+    SPECIAL_TOKENS,
+    TOKEN_RULES,
+    Rule,
+    find_rule,
+)
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 1_000  # documents; part of the result's order of words, so never a function of `workers`
+_WORTH_A_POOL = 4_000_000  # characters; below that starting processes takes longer than the work
+_REMEMBERED = 400_000  # chunks a process remembers at most: about 100 MB with what spaCy keeps
+_LONGEST_REMEMBERED = 100  # characters
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """How texts become tokens.
+
+    Attributes:
+        language: A language of spaCy (`en`, `de`, `xx` for any).
+        rules: Names of text rules (`gradual.text.rules.RULES`) or `package.module:function`, in
+            the order in which they are applied.
+        token_rules: The same for single tokens (`gradual.text.rules.TOKEN_RULES`).
+        add_bos: Begin each document with `xxbos`.
+        add_eos: End each document with `xxeos`.
+        workers: Processes; None for one a processor core. The result does not depend on it.
+        mark_fields: Write `xxfld i` before the text of column i; None: if there are several.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    language: str = "en"
+    rules: tuple[str, ...] = DEFAULT_RULES
+    token_rules: tuple[str, ...] = DEFAULT_TOKEN_RULES
+    add_bos: bool = True
+    add_eos: bool = False
+    workers: int | None = None
+    mark_fields: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(
+                f"workers is {self.workers}: set it to 1 or more, or to null for one a core"
+            )
+        for field, known in (("rules", RULES), ("token_rules", TOKEN_RULES)):
+            for name in getattr(self, field):
+                if name not in known and ":" not in name:
+                    raise ValueError(
+                        f"{field} names an unknown rule {name!r}: the known ones are "
+                        f"{', '.join(known)}; write your own as package.module:function"
+                    )
+
+
+class _Encoded(NamedTuple):
+    """The tokens of a batch of documents: codes into the words in order of first appearance."""
+
+    codes: np.ndarray  # (n_tokens,), int32
+    lengths: np.ndarray  # (n_documents,), int64
+    words: list[str]
+
+
+def tokenize(
+    columns: Sequence[pa.ChunkedArray | Sequence[str]],
+    config: TokenizerConfig | None = None,
+    *,
+    names: Sequence[str] | None = None,
+) -> pa.Table:
+    """Cut documents into tokens.
+
+    Args:
+        columns: The text columns, equally long; document i is row i of all of them, joined.
+        config: Language and rules; the defaults if None.
+        names: The columns' names, for messages.
+
+    Returns:
+        A table with one column `tokens: list<dictionary<int32, string>>` and one row a document.
+        The words of the dictionary stand in order of first appearance.
+
+    Raises:
+        ValueError: A text is null or no string, columns differ in length, a rule is unknown or
+            fails, or spaCy does not know the language.
+        RuntimeError: A worker process died.
+    """
+    config = config or TokenizerConfig()
+    texts = _checked(columns, names)
+    mark = len(texts) > 1 if config.mark_fields is None else config.mark_fields
+    n_documents = len(texts[0])
+    n_characters = sum(pc.sum(pc.utf8_length(column)).as_py() or 0 for column in texts)
+    batches = (
+        (start, [column.slice(start, _BATCH).to_pylist() for column in texts], mark)
+        for start in range(0, n_documents, _BATCH)
+    )
+    workers = min(config.workers or _cores(), -(-n_documents // _BATCH))
+    if workers > 1 and n_characters >= _WORTH_A_POOL:
+        _Encoder(config)  # a bad rule or language is clearer from here than from a worker
+        results = _in_pool(config, batches, workers)
+    else:
+        encoder = _Encoder(config)
+        results = (encoder.encode(*batch) for batch in batches)
+
+    code_of_word: dict[str, int] = {}
+    encoded: list[tuple[np.ndarray, np.ndarray]] = []
+    with tqdm(total=n_documents, desc="tokenize", unit="doc", disable=None) as progress:
+        for codes, lengths, words in results:
+            shared = [code_of_word.setdefault(word, len(code_of_word)) for word in words]
+            encoded.append((np.array(shared, np.int32)[codes], lengths))
+            progress.update(len(lengths))
+    dictionary = pa.array(list(code_of_word), pa.string())
+    kind = pa.list_(pa.dictionary(pa.int32(), pa.string()))
+    chunks = [
+        pa.ListArray.from_arrays(
+            pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32()),
+            pa.DictionaryArray.from_arrays(pa.array(codes), dictionary),
+        )
+        for codes, lengths in encoded
+    ]
+    return pa.table({"tokens": pa.chunked_array(chunks, kind)})
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _checked(
+    columns: Sequence[pa.ChunkedArray | Sequence[str]], names: Sequence[str] | None
+) -> list[pa.ChunkedArray]:
+    """The columns as Arrow strings without nulls."""
+    if not columns:
+        raise ValueError("there is no text column: name at least one")
+    checked: list[pa.ChunkedArray] = []
+    for i, given in enumerate(columns):
+        name = f"text column {names[i]!r}" if names else f"text column {i + 1}"
+        try:
+            column = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array([given])
+            if not len(column):
+                column = pa.chunked_array([], pa.large_string())
+            elif not pa.types.is_large_string(column.type):
+                if pa.types.is_dictionary(column.type):
+                    column = column.cast(column.type.value_type)
+                if not (pa.types.is_string(column.type) or pa.types.is_string_view(column.type)):
+                    raise pa.ArrowTypeError(f"it is {column.type}")
+                column = column.cast(pa.large_string())
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ValueError(
+                f"{name} does not hold strings ({error}): name a column of texts, or convert it"
+            ) from error
+        if column.null_count:
+            row = pc.index(column.is_null(), True).as_py()
+            raise ValueError(
+                f"{name} is null in row {row} ({column.null_count:,} nulls in all): drop such rows "
+                "or fill them"
+            )
+        if checked and len(column) != len(checked[0]):
+            raise ValueError(
+                f"{name} has {len(column):,} rows and the first one {len(checked[0]):,}: text "
+                "columns of one table are equally long"
+            )
+        checked.append(column)
+    return checked
+
+
+class _Encoder:
+    """Turns batches of texts into codes, in one process."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        self.config = config
+        rules = [find_rule(name, RULES) for name in config.rules]
+        by_text = max((i for i, rule in enumerate(rules, 1) if rule.scope == "text"), default=0)
+        self.cut: Callable[[str], list[str]] = _split
+        self._start(rules[by_text:])
+        if not self.chunks.by_chunk:  # spaCy itself looks at the whole text in this language
+            by_text = len(rules)
+            self.cut = _whole
+            self._start([])
+        self.text_rules = rules[:by_text]
+
+    def _start(self, chunk_rules: list[Rule]) -> None:
+        """Begin with nothing remembered."""
+        self.chunk_rules = chunk_rules
+        token_rules = [find_rule(name, TOKEN_RULES) for name in self.config.token_rules]
+        self.chunks = _Chunks(self.config.language, chunk_rules, token_rules)
+        self.begin = (self.chunks.code(BOS),) if self.config.add_bos else ()
+        self.end = (self.chunks.code(EOS),) if self.config.add_eos else ()
+
+    def encode(self, first_row: int, columns: list[list[str]], mark: bool) -> _Encoded:
+        """The tokens of the documents whose texts are the rows of `columns`."""
+        if (
+            max(len(self.chunks), len(self.chunks.words)) > _REMEMBERED
+        ):  # drops spaCy's own memory of words too
+            self._start(self.chunk_rules)
+        documents = []
+        for row, fields in enumerate(zip(*columns, strict=True), first_row):
+            text = _join(fields, mark)
+            for rule in self.text_rules:
+                text = _applied(rule, text, row)
+            chunks = map(self.chunks.__getitem__, self.cut(text.strip()))
+            document = chain(self.begin, chain.from_iterable(chunks), self.end)
+            documents.append(np.fromiter(document, np.int32))
+        lengths = np.fromiter(map(len, documents), np.int64, len(documents))
+        codes = np.concatenate(documents) if documents else np.zeros(0, np.int32)
+
+        # Renumber by first appearance in the batch: what this process saw before must not show.
+        words = self.chunks.words
+        first = np.full(len(words), -1, np.int64)
+        first[codes[::-1]] = np.arange(len(codes))[::-1]  # of equal indices the last write stays
+        seen = np.flatnonzero(first >= 0)
+        seen = seen[np.argsort(first[seen])]
+        new_code = np.zeros(len(words), np.int32)
+        new_code[seen] = np.arange(len(seen), dtype=np.int32)
+        return _Encoded(new_code[codes], lengths, [words[i] for i in seen])
+
+
+def _join(fields: tuple[str, ...], mark: bool) -> str:
+    if mark:
+        return " ".join(f"{FLD} {i} {field}" for i, field in enumerate(fields, 1))
+    return " ".join(fields)
+
+
+def _applied(rule: Rule, text: str, row: int) -> str:
+    try:
+        changed = rule.apply(text)
+        if not isinstance(changed, str):
+            raise TypeError(f"it gave back a {type(changed).__name__}, not a str")
+    except Exception as error:
+        raise ValueError(
+            f"the rule {rule.name!r} failed on row {row} ({type(error).__name__}: {error}): mend "
+            f"the rule or take it out of `rules`; the text begins {text[:80]!r}"
+        ) from error
+    return changed
+
+
+# Chunks, and what spaCy makes a token of its own: white space but for the first blank after a chunk
+_split = re.compile(r"\S+|\s{2,}|[^\S ]").findall
+
+
+def _whole(text: str) -> list[str]:
+    return [text]
+
+
+class _Chunks(dict[str, tuple[int, ...]]):
+    """Chunk → codes of its tokens, worked out when first asked for."""
+
+    def __init__(self, language: str, rules: list[Rule], token_rules: list[Rule]) -> None:
+        super().__init__()
+        self.rules, self.token_rules = rules, token_rules
+        self.cut, self.by_chunk = _spacy_tokenizer(language)
+        self.words: list[str] = []
+        self.code_of_word: dict[str, int] = {}
+
+    def code(self, word: str) -> int:
+        code = self.code_of_word.setdefault(word, len(self.words))
+        if code == len(self.words):
+            self.words.append(word)
+        return code
+
+    def __missing__(self, chunk: str) -> tuple[int, ...]:
+        text = reduce(lambda text, rule: rule.apply(text), self.rules, chunk)
+        if text.isspace():
+            text = text.removeprefix(" ")
+        words = self.cut(text)
+        for rule in self.token_rules:
+            words = [rule.apply(word) for word in words]
+        codes = tuple(self.code(word) for word in words)
+        if len(chunk) <= _LONGEST_REMEMBERED:
+            self[chunk] = codes
+        return codes
+
+
+def _spacy_tokenizer(language: str) -> tuple[Callable[[str], list[str]], bool]:
+    """The tokenizer of a language as a function, and whether it works chunk by chunk."""
+    import spacy
+    from spacy.tokenizer import Tokenizer
+
+    try:
+        tokenizer: Any = spacy.blank(language).tokenizer
+    except ImportError as error:  # what spaCy raises for both
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"spaCy has no tokenizer for language {language!r} ({reason}): use one of the codes "
+            "on spacy.io/usage/models, `xx` for any language, or install what it asks for"
+        ) from error
+    if type(tokenizer) is Tokenizer:
+        for word in SPECIAL_TOKENS:
+            tokenizer.add_special_case(word, [{"ORTH": word}])
+        return lambda text: [token.text for token in tokenizer(text)], True
+
+    # Languages with a tokenizer of their own (zh, ja, ko, th, vi) take no special cases.
+    special = re.compile(rf"(?<!\S)({'|'.join(SPECIAL_TOKENS)})(?!\S)")
+
+    def cut(text: str) -> list[str]:
+        words = []
+        for i, part in enumerate(special.split(text)):
+            words += [part] if i % 2 else [token.text for token in tokenizer(part.strip())]
+        return words
+
+    return cut, False
+
+
+_encoder: _Encoder | None = None  # of a worker process
+
+
+def _start_worker(config: TokenizerConfig) -> None:
+    global _encoder
+    # spaCy loads torch where it finds it: seconds and 300 MB a process, for nothing here.
+    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+    _encoder = _Encoder(config)
+
+
+def _encode_in_worker(first_row: int, columns: list[list[str]], mark: bool) -> _Encoded:
+    assert _encoder is not None
+    return _encoder.encode(first_row, columns, mark)
+
+
+def _in_pool(
+    config: TokenizerConfig, batches: Iterator[tuple[int, list[list[str]], bool]], workers: int
+) -> Iterator[_Encoded]:
+    """Results of `workers` processes in the order of the batches."""
+    logger.info("tokenizing with %d processes", workers)
+    context = multiprocessing.get_context("spawn")  # forking a process with threads can deadlock
+    waiting: deque[tuple[int, Future[_Encoded]]] = deque()
+    with ProcessPoolExecutor(workers, context, _start_worker, (config,)) as pool:
+        try:
+            for batch in batches:
+                waiting.append((batch[0], pool.submit(_encode_in_worker, *batch)))
+                if len(waiting) > 2 * workers:  # enough to keep all busy, little in memory
+                    yield waiting[0][1].result()
+                    waiting.popleft()
+            while waiting:
+                yield waiting[0][1].result()
+                waiting.popleft()
+        except BrokenProcessPool as error:
+            first = waiting[0][0] if waiting else 0
+            raise RuntimeError(
+                f"a tokenizer process died at about row {first}: most often the machine ran out of "
+                "memory; set `workers` lower, or to 1 to see an error of a rule itself"
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
