@@ -49,7 +49,7 @@ class _Host(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture()
+@pytest.fixture
 def host() -> Iterator[str]:
     _Host.requests = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Host)
@@ -64,14 +64,14 @@ def no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GRADUAL_MIRROR", raising=False)
 
 
-@pytest.fixture()
+@pytest.fixture
 def memory() -> Iterator[Any]:
     filesystem = fsspec.filesystem("memory")
     yield filesystem
     filesystem.store.clear()
 
 
-@pytest.fixture()
+@pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "data" / "a.tgz"
 
@@ -128,7 +128,7 @@ def test_a_host_that_declares_an_encoding_is_taken_literally(host: str, cache: P
 
 def test_no_network(cache: Path) -> None:
     dataset = RemoteArchiveDataset(url="http://127.0.0.1:9/a.tgz", filepath=cache)
-    with pytest.raises(DatasetError, match="cannot be reached .*GRADUAL_MIRROR"):
+    with pytest.raises(DatasetError, match=r"cannot be reached .*GRADUAL_MIRROR"):
         dataset.load()
     assert _names(cache.parent) == []
 
