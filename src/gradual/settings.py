@@ -31,4 +31,3 @@ logging.captureWarnings(True)
 # Warnings to the authors of Kedro and its plugins, which a user of this project cannot act on.
 warnings.filterwarnings("ignore", message="register_new_resolver")
 warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")
-warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method.*")

@@ -4,6 +4,8 @@ Everything here does nothing, but for a line in the debug log, where no run is a
 MLflow only where one can be: nodes, notebooks and tests call these functions unconditionally.
 """
 
+import os
+
 from gradual.tracking.model import log_text_classifier
 from gradual.tracking.run import (
     flatten,
@@ -14,6 +16,9 @@ from gradual.tracking.run import (
     namespace,
     set_tags,
 )
+
+# Read when MLflow is imported: nothing is to be reported to its makers, nor waited for offline.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 __all__ = [
     "flatten",

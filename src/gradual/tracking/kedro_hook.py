@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -17,12 +18,22 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from gradual.tracking.environment import environment_tags, process_is_alive, process_tags
-from gradual.tracking.run import log_artifact, log_params, set_namespace, set_tags
+from gradual.tracking.run import (
+    MAX_VALUE,
+    active_run_id,
+    log_artifact,
+    log_params,
+    set_namespace,
+    set_tags,
+)
 
-with warnings.catch_warnings():
-    # MLflow asks the plugin's own model class for type hints as soon as it is defined.
-    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method.*")
+with warnings.catch_warnings(record=True):
+    # MLflow asks the plugin's own model class for type hints as soon as it is defined, and a filter
+    # by message does not survive its imports.
     from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
+
+# A progress bar for each copied file would bury the run's own log.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +62,7 @@ class TrackingHook(MlflowHook):
         loader: Any = context.config_loader
         loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
         loader["mlflow"] = anchor(loader["mlflow"], Path(context.project_path), os.environ)
+        self._env = context.env or loader.default_run_env
         super().after_context_created(context)
 
     @hook_impl
@@ -68,17 +80,22 @@ class TrackingHook(MlflowHook):
             self.mlflow_config.tracking.experiment.name,
             mlflow.get_tracking_uri(),
         )
+        set_tags(process_tags())
         # An interrupt (Ctrl-C) reaches no hook, and MLflow would call the run FINISHED at exit.
         atexit.register(_end_interrupted, self.run_id)
         end_killed_runs(self.mlflow_config.tracking.experiment._experiment.experiment_id)
-        set_tags(process_tags() | environment_tags(Path(run_params["project_path"])))
+        set_tags(
+            environment_tags(Path(run_params["project_path"]))
+            | {"kedro.env": run_params.get("env") or self._env}
+        )
 
     @hook_impl
-    def before_node_run(
-        self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], is_async: bool
-    ) -> None:
+    def before_node_run(self, node: Node, catalog: DataCatalog, inputs: dict[str, Any]) -> None:
         """Log the node's parameters field by field and put what it logs under its namespace."""
-        super().before_node_run(node, catalog, {}, is_async)  # reopens the run in this thread
+        # Not the plugin's: it logs a parameter as one text, and opens the run again for each node,
+        # which leaves it open in this process when the pipeline has ended.
+        if self.run_id is not None and active_run_id() != self.run_id:
+            mlflow.start_run(run_id=self.run_id, nested=True)  # runs are active by thread
         set_namespace(None)  # parameters have theirs in their name already
         self._catalog = catalog
         for name, value in inputs.items():
@@ -95,16 +112,40 @@ class TrackingHook(MlflowHook):
         options = (getattr(dataset, "metadata", None) or {}).get("mlflow")
         if not options:
             return
-        path = getattr(dataset, "_get_save_path", lambda: getattr(dataset, "_filepath", None))()
-        if path is None:
-            raise ValueError(
-                f"Dataset {dataset_name!r} has `metadata: mlflow:` in the catalog but no file; "
-                "remove the metadata or save the dataset to a file."
+        versioned = getattr(dataset, "_get_load_path", None)
+        path = versioned() if versioned else getattr(dataset, "_filepath", None)
+        if path is None or not Path(path).exists():
+            logger.warning(
+                "Dataset %r has `metadata: mlflow:` in the catalog but is not a local file: "
+                "MLflow does not get it.",
+                dataset_name,
             )
+            return
         log_artifact(Path(path), options.get("artifact_path", ""))
 
+    @hook_impl
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """End the run as FINISHED."""
+        set_namespace(None)
+        super().after_pipeline_run(run_params, pipeline, catalog)
 
-def anchor(config: dict[str, Any], project: Path, environ: Any) -> dict[str, Any]:
+    @hook_impl
+    def on_pipeline_error(
+        self,
+        error: Exception,
+        run_params: dict[str, Any],
+        pipeline: Pipeline,
+        catalog: DataCatalog,
+    ) -> None:
+        """End the run as FAILED, with the error in the tag `error`."""
+        set_namespace(None)
+        set_tags({"error": f"{type(error).__name__}: {error}"[:MAX_VALUE]})
+        super().on_pipeline_error(error, run_params, pipeline, catalog)
+
+
+def anchor(config: Mapping[str, Any], project: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     """`mlflow.yml` with the local database and artifacts placed relative to the project.
 
     Args:
@@ -160,6 +201,5 @@ def end_killed_runs(experiment_id: str) -> list[str]:
 
 
 def _end_interrupted(run_id: str) -> None:
-    run = mlflow.active_run()
-    if run is not None and run.info.run_id == run_id:
+    if active_run_id() == run_id:
         mlflow.end_run("KILLED")

@@ -39,6 +39,11 @@ def set_namespace(name: str | None) -> None:
     _namespace.set(name or "")
 
 
+def current_namespace() -> str:
+    """What `set_namespace` or `namespace` was given last in this thread; "" for none."""
+    return _namespace.get()
+
+
 @contextmanager
 def namespace(name: str) -> Iterator[None]:
     """Put what is logged inside the ``with`` block under ``name``."""
@@ -164,7 +169,7 @@ def log_artifact(content: Path | str | Mapping[str, Any] | Sequence[Any], name: 
         return
     import mlflow
 
-    path = "/".join(part for part in (*_namespace.get().split("."), name) if part)
+    path = "/".join(part for part in (*current_namespace().split("."), name) if part)
     if isinstance(content, Path):
         if content.is_dir():
             mlflow.log_artifacts(str(content), path or None)
@@ -179,7 +184,7 @@ def log_artifact(content: Path | str | Mapping[str, Any] | Sequence[Any], name: 
 
 def metric_name(name: str, prefix: str = "") -> str:
     """``name`` under the current namespace and ``prefix``, in characters that MLflow takes."""
-    parts = (_namespace.get(), prefix.strip("."), name)
+    parts = (current_namespace(), prefix.strip("."), name)
     return _key(".".join(part for part in parts if part))
 
 
@@ -229,9 +234,12 @@ def _is_nested(value: Any) -> bool:
 
 
 def _key(name: str) -> str:
-    """``name`` with what MLflow refuses in a key replaced by "_", at most 250 characters."""
-    # A slash is allowed but must not look like a path with empty or upward parts.
-    return re.sub(r"[^\w.\- ]", "_", name)[:250]
+    """``name`` with what MLflow refuses in a key replaced by "_", at most 250 characters.
+
+    A slash would be allowed, but not every path: empty and upward parts are refused.
+    """
+    key = re.sub(r"[^\w.\- ]", "_", name)[:250]
+    return key if key.strip(".") else "_"
 
 
 def _client() -> Any:
