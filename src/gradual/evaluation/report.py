@@ -1,0 +1,339 @@
+"""One HTML page, and a short Markdown text, that say how good a classifier is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.io import to_html
+from plotly.offline import get_plotlyjs
+
+from gradual.evaluation.comparison import compare_accuracy
+from gradual.evaluation.examples import BASELINE, PROBABILITY, classes_of, probabilities_of
+from gradual.evaluation.metrics import classification_report, wilson_interval
+
+METRICS = {  # key: what it is called, whether it is a share, what is better
+    "accuracy": ("Accuracy", True, "higher"),
+    "balanced_accuracy": ("Balanced accuracy", True, "higher"),
+    "f1": ("F1", False, "higher"),
+    "roc_auc": ("ROC AUC", False, "higher"),
+    "log_loss": ("Log loss (nats)", False, "lower"),
+    "calibration_error": ("Calibration error", False, "lower"),
+}
+
+STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; margin: 0 auto;
+  max-width: 1120px; padding: 1.5rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .5rem; }
+h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; border-bottom: 2px solid #0072B2; }
+h3 { font-size: 1.05rem; margin: 1.4rem 0 .4rem; }
+.headline { font-size: 1.2rem; background: #F0F6FA; border-left: 5px solid #0072B2;
+  padding: .8rem 1rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .93rem; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: .35rem .7rem;
+  border-bottom: 1px solid #DDD; }
+td.number, th.number { text-align: right; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
+td.text { min-width: 24rem; overflow-wrap: anywhere; }
+th { background: #F6F6F6; }
+table.values { width: auto; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(500px, 100%), 1fr));
+  gap: 1rem; }
+.figures > div { min-width: 0; }
+.note { color: #555; font-size: .9rem; }
+blockquote { margin: .6rem 0; padding: .4rem 1rem; border-left: 4px solid #E69F00;
+  background: #FDF8EE; white-space: pre-wrap; overflow-wrap: anywhere; }
+"""
+
+
+def classifier_summary(
+    predictions: pd.DataFrame,
+    *,
+    positive: str | None = None,
+    majority_class: str | None = None,
+    confidence: float = 0.95,
+) -> dict[str, Any]:
+    """Score model and baselines on the same rows.
+
+    Args:
+        predictions: From `examples.predictions_table`, of the test rows.
+        positive: The positive class of two; the last by default.
+        majority_class: The most frequent class of the training rows.
+        confidence: Coverage of all intervals.
+
+    Returns:
+        What JSON can hold: ``headline``, ``rows``, ``model`` and ``baseline`` (from
+        `metrics.classification_report`; baseline None if the table has none), ``majority``
+        (``label``, ``accuracy``, ``accuracy_interval``, or None) and ``difference`` (from
+        `comparison.compare_accuracy`, model minus baseline, or None).
+    """
+    classes = classes_of(predictions)
+    labels = predictions["label"].to_numpy(object)
+    reports: dict[str, dict[str, Any] | None] = {}
+    for name, prefix in (("model", PROBABILITY), ("baseline", BASELINE)):
+        probabilities = probabilities_of(predictions, prefix)
+        reports[name] = (
+            None
+            if probabilities is None
+            else classification_report(
+                labels, probabilities, classes, positive=positive, confidence=confidence
+            )
+        )
+    summary: dict[str, Any] = {"rows": len(predictions), **reports}
+    summary["majority"] = None
+    if majority_class is not None:
+        hits = int((labels == majority_class).sum())
+        summary["majority"] = {
+            "label": majority_class,
+            "accuracy": hits / len(labels),
+            "accuracy_interval": list(wilson_interval(hits, len(labels), confidence)),
+        }
+    summary["difference"] = None
+    if reports["baseline"] is not None:
+        summary["difference"] = compare_accuracy(
+            predictions["correct"].to_numpy(bool),
+            predictions["baseline_correct"].to_numpy(bool),
+            confidence,
+        )
+    return {"headline": headline(summary), **summary}
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """Say the result in one sentence.
+
+    Args:
+        summary: From `classifier_summary`.
+    """
+    model = summary["model"]
+    text = (
+        f"Accuracy {_score(model, 'accuracy')} on {summary['rows']:,} test rows "
+        f"({model['confidence']:.0%} interval)"
+    )
+    if summary["baseline"]:
+        difference = summary["difference"]
+        low, high = (100 * value for value in difference["interval"])
+        text += (
+            f"; n-gram baseline {summary['baseline']['accuracy']:.1%}, difference "
+            f"{100 * difference['difference']:+.1f} points [{low:+.1f}, {high:+.1f}]"
+        )
+    return text + "."
+
+
+def _score(report: Mapping[str, Any], key: str) -> str:
+    """Format one score with its interval if it has one."""
+    value = report.get(key)
+    if value is None:
+        return "–"
+    share = METRICS[key][1]
+    interval = report.get(f"{key}_interval")
+    if share:
+        text = f"{value:.1%}"
+        return f"{text} [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else text
+    text = f"{value:.3f}"
+    return f"{text} [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else text
+
+
+def scores_table(summary: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the scores of model and baselines as texts, a row for each score.
+
+    Args:
+        summary: From `classifier_summary`.
+    """
+    columns = {"model": "Model", "baseline": "N-gram baseline", "majority": "Majority class"}
+    present = {key: name for key, name in columns.items() if summary.get(key)}
+    rows = [
+        {"Score": name, **{present[key]: _score(summary[key], metric) for key in present}}
+        | {"Better": better}
+        for metric, (name, _, better) in METRICS.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def markdown_summary(summary: Mapping[str, Any]) -> str:
+    """Write the scores as Markdown.
+
+    Args:
+        summary: From `classifier_summary`.
+    """
+    table = scores_table(summary)
+    lines = [
+        summary["headline"],
+        "",
+        "| " + " | ".join(table.columns) + " |",
+        "|" + " --- |" * len(table.columns),
+        *("| " + " | ".join(row) + " |" for row in table.itertuples(index=False, name=None)),
+        "",
+        _notes(summary),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _notes(summary: Mapping[str, Any]) -> str:
+    """Say how the scores were made."""
+    model = summary["model"]
+    counts = ", ".join(f"{name} {count:,}" for name, count in model["class_counts"].items())
+    f1 = f"F1 of {model['positive']}" if model["positive"] is not None else "F1 macro"
+    text = (
+        f"Test rows: {counts}. Accuracy interval: Wilson. {f1}. ROC AUC interval: "
+        f"{model['roc_auc_method']}. Calibration error over {model['calibration_bins']} bins of "
+        "equal width."
+    )
+    if summary["difference"]:
+        difference = summary["difference"]
+        text += (
+            f" Difference: {difference['only_first_right']:,} rows only the model had right, "
+            f"{difference['only_other_right']:,} only the baseline; McNemar p = "
+            f"{difference['p_value']:.2g}."
+        )
+    return text
+
+
+def html_report(
+    summary: Mapping[str, Any],
+    *,
+    title: str = "Text classifier",
+    figures: Sequence[go.Figure] = (),
+    examples: pd.DataFrame | None = None,
+    training_figures: Sequence[go.Figure] = (),
+    language_model: Mapping[str, Any] | None = None,
+    sample_texts: Mapping[str, str] | Sequence[str] | str | None = None,
+    run: Mapping[str, Any] | None = None,
+) -> str:
+    """Write a page that needs no other file and no network.
+
+    Args:
+        summary: From `classifier_summary`.
+        title: Heading of the page.
+        figures: Figures about the predictions.
+        examples: From `examples.choose_examples`.
+        training_figures: Figures about how the models were trained.
+        language_model: Scores of the language model by name, nested or flat.
+        sample_texts: What the language model wrote, by prompt or as they are.
+        run: What was run: parameters, seeds, times; nested or flat.
+
+    Returns:
+        The HTML. Everything that came from data is escaped.
+    """
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="headline">{escape(summary["headline"])}</p>',
+        _table(scores_table(summary), numbers=("Model", "N-gram baseline", "Majority class")),
+        f'<p class="note">{escape(_notes(summary))}</p>',
+    ]
+    if figures:
+        parts += ["<h2>Predictions</h2>", _figures(figures)]
+    if examples is not None and len(examples):
+        parts.append("<h2>Reviews worth reading</h2>")
+        for kind in examples["kind"].unique():
+            chosen = examples[examples["kind"] == kind].drop(columns="kind")
+            parts += [f"<h3>{escape(str(kind).capitalize())}</h3>", _table(_readable(chosen))]
+    if training_figures:
+        parts += ["<h2>Training</h2>", _figures(training_figures)]
+    if language_model or sample_texts:
+        parts.append("<h2>Language model</h2>")
+        if language_model:
+            parts.append(_key_values(language_model))
+        parts += _samples(sample_texts)
+    if run:
+        parts += ["<h2>The run</h2>", _key_values(run)]
+    drawn = bool(figures or training_figures)
+    script = f"<script>{get_plotlyjs()}</script>" if drawn else ""
+    body = "\n".join(parts)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n{script}\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _figures(figures: Sequence[go.Figure]) -> str:
+    """Draw figures side by side where there is room; plotly.js is in the page's head."""
+    drawn = (
+        to_html(
+            figure,
+            full_html=False,
+            include_plotlyjs=False,
+            default_height=f"{figure.layout.height or 440}px",
+            config={"responsive": True, "displayModeBar": False},
+        )
+        for figure in figures
+    )
+    return '<div class="figures">' + "\n".join(drawn) + "</div>"
+
+
+def _readable(examples: pd.DataFrame) -> pd.DataFrame:
+    """Round probabilities and name columns for people."""
+    shown = examples.assign(probability=[f"{value:.4f}" for value in examples["probability"]])
+    return shown.rename(columns={name: str(name).replace("_", " ") for name in shown})
+
+
+def _table(
+    frame: pd.DataFrame, numbers: Sequence[str] = ("row", "probability"), *, values: bool = False
+) -> str:
+    """Write a table, every cell escaped; a table of values has no heading."""
+
+    def style(name: str) -> str:
+        if name in numbers:
+            return ' class="number"'
+        return ' class="text"' if name == "text" else ""
+
+    names = [str(name) for name in frame.columns]
+    header = "".join(f"<th{style(name)}>{escape(name)}</th>" for name in names)
+    rows = (
+        "".join(
+            f"<td{style(name)}>{escape(str(value))}</td>"
+            for name, value in zip(names, row, strict=True)
+        )
+        for row in frame.itertuples(index=False, name=None)
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    if values:
+        return f'<div class="scroll"><table class="values"><tbody>{body}</tbody></table></div>'
+    top = f"<thead><tr>{header}</tr></thead>"
+    return f'<div class="scroll"><table>{top}<tbody>{body}</tbody></table></div>'
+
+
+def _key_values(values: Mapping[str, Any]) -> str:
+    """Write a nested mapping as a table of dotted names and values."""
+    rows = [(name.replace("_", " "), _value(name, value)) for name, value in flatten(values)]
+    return _table(pd.DataFrame(rows, columns=["name", "value"]), values=True)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the leaves of a nested mapping with dotted names, in order."""
+    leaves: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            leaves += flatten(value, f"{prefix}{name}.")
+        else:
+            leaves.append((f"{prefix}{name}", value))
+    return leaves
+
+
+def _value(name: str, value: Any) -> str:
+    """Format one value for people."""
+    if isinstance(value, float):
+        return f"{value:.2%}" if "accuracy" in name and 0 <= value <= 1 else f"{value:,.4g}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
+        return f"{value:,}"
+    return str(value)
+
+
+def _samples(texts: Mapping[str, str] | Sequence[str] | str | None) -> list[str]:
+    """Quote what the language model wrote."""
+    if not texts:
+        return []
+    if isinstance(texts, str):
+        texts = [texts]
+    items = texts.items() if isinstance(texts, Mapping) else (("", text) for text in texts)
+    parts = ["<h3>What it writes</h3>"]
+    for prompt, text in items:
+        asked = f"<strong>{escape(prompt)}</strong> → " if prompt else ""
+        parts.append(f"<blockquote>{asked}{escape(text)}</blockquote>")
+    return parts
