@@ -236,10 +236,9 @@ def _is_nested(value: Any) -> bool:
 def _key(name: str) -> str:
     """``name`` with what MLflow refuses in a key replaced by "_", at most 250 characters.
 
-    A slash would be allowed, but not every path: empty and upward parts are refused.
+    A slash would be allowed, but not every path; one that begins with dots may lead upwards.
     """
-    key = re.sub(r"[^\w.\- ]", "_", name)[:250]
-    return key if key.strip(".") else "_"
+    return re.sub(r"[^\w.\- ]", "_", name).lstrip(".")[:250] or "_"
 
 
 def _client() -> Any:
