@@ -1,0 +1,225 @@
+"""What the models will see, for people: token views with their marks, and readable text again."""
+
+import html
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gradual.text.corpus import Corpus
+from gradual.text.rules import (
+    BOS,
+    EOS,
+    FLD,
+    PAD,
+    SPECIAL_TOKENS,
+    TK_MAJ,
+    TK_REP,
+    TK_UP,
+    TK_WREP,
+    UNK,
+)
+from gradual.text.vocabulary import Vocabulary
+
+_MOST_REPEATS = 1_000  # what a model writes after `xxrep` can be any number
+_CLITICS = {"n't", "'s", "'re", "'ve", "'ll", "'d", "'m", "n’t", "’s", "’re", "’ve", "’ll", "’d"}
+_JOINED = {("gon", "na"), ("got", "ta"), ("can", "not"), ("wan", "na")}
+_NO_BLANK_BEFORE = set(",.!?;:)]}%…/-”’") | _CLITICS | {"’m"}
+_NO_BLANK_AFTER = set("([{$£€#/-“‘\n")
+
+
+def detokenize(words: Sequence[str]) -> str:
+    """Readable text from tokens.
+
+    Undoes the marks `xxmaj`, `xxup`, `xxrep` and `xxwrep`, drops `xxbos`, `xxeos`, `xxpad` and
+    `xxfld i` (a line break between fields), and spaces punctuation as in English. The exact
+    original does not come back: spaCy's tokens do not say where blanks were, and `xxup` marks only
+    the first token of a chunk. A lone i becomes I, which carries no mark. Marks in senseless places, which a language model may write, are
+    dropped.
+    """
+    text = ""
+    before = "\n"  # the token before
+    open_quotes: set[str] = set()
+    for word in _unmarked(words):
+        closing = word in open_quotes
+        possessive = word == "'" and not closing and before.endswith("s")
+        tight = (
+            not text
+            or word.isspace()
+            or before in _NO_BLANK_AFTER
+            or (before in open_quotes and not before.isalnum() and not closing)
+            or word in _NO_BLANK_BEFORE
+            or (word[:1] in _NO_BLANK_BEFORE and len(set(word)) == 1)  # !!!
+            or closing
+            or possessive
+            or (before.lower(), word.lower()) in _JOINED
+        )
+        if word in ('"', "'", "''") and not possessive:
+            open_quotes ^= {word}
+        text = (text.rstrip(" ") if word.isspace() else text) + ("" if tight else " ") + word
+        before = "\n" if word.isspace() else word
+    return text.strip()
+
+
+def _unmarked(words: Sequence[str]) -> Iterator[str]:
+    """The tokens with their marks carried out."""
+    tokens = deque(word.replace("▁", " ") for word in words if word not in (BOS, EOS, PAD))
+    case = ""
+    repeats, mark = 1, ""
+    while tokens:
+        token = tokens.popleft()
+        if token in (TK_REP, TK_WREP):
+            if tokens and tokens[0].isdecimal():
+                mark, repeats = token, min(int(tokens.popleft()), _MOST_REPEATS)
+        elif token in (TK_UP, TK_MAJ):
+            case = token
+        elif token == FLD:
+            if tokens and tokens[0].isdecimal() and tokens.popleft() != "1":
+                yield "\n"
+        else:
+            token = token.upper() if case == TK_UP or token == "i" else token
+            token = token[:1].upper() + token[1:] if case == TK_MAJ else token
+            yield (" " if mark == TK_WREP else "").join([token] * repeats)
+            case, repeats, mark = "", 1, ""
+
+
+def show_batch(
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    labels: Iterable[Any] | None = None,
+    *,
+    batch_size: int = 64,
+    rows: int = 4,
+    words: int = 70,
+    seed: int = 42,
+) -> tuple[pd.DataFrame, str]:
+    """Show some of what the language model and the classifier will read.
+
+    Args:
+        corpus: All documents.
+        vocabulary: The vocabulary they were numericalized with.
+        labels: Label of each document, None where there is none; no classifier view if None.
+        batch_size: Rows into which the language model cuts the joined documents.
+        rows: How many rows, and how many documents, to show.
+        words: Tokens to show of each.
+        seed: Of the documents' order.
+
+    Returns:
+        A table with the columns model, label, text and target (tokens joined with blanks; target
+        is the text one step later), and the same as a self-contained HTML page, with special
+        tokens and unknown words (`xxunk`) marked.
+
+    Raises:
+        ValueError: The corpus is empty, belongs to another vocabulary, or has not one label each.
+    """
+    if corpus.vocabulary_hash != vocabulary.hash:
+        raise ValueError(
+            f"the corpus was numericalized with vocabulary {corpus.vocabulary_hash[:12]}, this is "
+            f"{vocabulary.hash[:12]}: numericalize anew, or take the vocabulary that belongs to it"
+        )
+    if len(corpus.ids) < 2:
+        raise ValueError("the corpus holds fewer than two tokens: there is nothing to show")
+    order = np.random.default_rng(seed).permutation(len(corpus))
+    views: list[tuple[str, str | None, list[str], list[str] | None]] = []
+    for ids in _language_model_rows(corpus, order, batch_size, words)[:rows]:
+        seen = [vocabulary.words[i] for i in ids]
+        views.append(("language model", None, seen[:-1], seen[1:]))
+    if labels is not None:
+        known = [None if label is None or label != label else str(label) for label in labels]
+        if len(known) != len(corpus):
+            raise ValueError(
+                f"there are {len(known):,} labels for {len(corpus):,} documents: give one each, "
+                "None where there is none"
+            )
+        for i in [i for i in order if known[i] is not None][:rows]:
+            document = [vocabulary.words[j] for j in corpus.document(i)[:words]]
+            views.append(("classifier", known[i], document, None))
+    table = pd.DataFrame(
+        [
+            (model, label, _line(text), None if target is None else _line(target))
+            for model, label, text, target in views
+        ],
+        columns=["model", "label", "text", "target"],
+    )
+    return table, _page(corpus, vocabulary, views, words)
+
+
+def _language_model_rows(
+    corpus: Corpus, order: np.ndarray, batch_size: int, words: int
+) -> list[np.ndarray]:
+    """The first `words` + 1 ids of each row of the joined documents."""
+    ends = np.cumsum(corpus.lengths[order])
+    n_rows = max(1, min(batch_size, (len(corpus.ids) - 1) // words))
+    row_length = (len(corpus.ids) - 1) // n_rows
+    found = []
+    for start in range(0, n_rows * row_length, row_length):
+        first, last = np.searchsorted(ends, [start, start + words], side="right")
+        ids = np.concatenate([corpus.document(int(i)) for i in order[first : last + 1]])
+        skipped = start - (int(ends[first - 1]) if first else 0)
+        found.append(ids[skipped : skipped + words + 1])
+    return found
+
+
+def _line(words: list[str]) -> str:
+    return " ".join(words).replace("\n", "↵")
+
+
+_STYLE = """
+body { font: 15px/1.7 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem;
+       color: #1c1e21; background: #fff }
+h2 { margin-top: 2rem } td, th { padding: .6rem; text-align: left; vertical-align: top;
+       border-top: 1px solid #d8dbe0 } table { border-collapse: collapse; width: 100% }
+mark { border-radius: 3px; padding: 0 .2em; color: inherit }
+mark.special { background: #dbe7fb } mark.unknown { background: #ffc9c2 }
+mark.blank { background: #e9e9e9 }
+"""
+
+
+def _marked(words: list[str]) -> str:
+    spans = []
+    for word in words:
+        shown = html.escape(word.replace("\n", "↵"))
+        kind = "unknown" if word == UNK else "special" if word in SPECIAL_TOKENS else ""
+        kind = kind or ("blank" if not word.strip(" ▁\n\t") else "")
+        spans.append(f'<mark class="{kind}">{shown}</mark>' if kind else shown)
+    return " ".join(spans)
+
+
+def _page(
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    views: list[tuple[str, str | None, list[str], list[str] | None]],
+    words: int,
+) -> str:
+    unknown = np.count_nonzero(corpus.ids == 0) / len(corpus.ids)
+    read = [view for view in views if view[0] == "language model"]
+    labelled = [view for view in views if view[0] == "classifier"]
+    body = [
+        f"<p>{len(corpus):,} documents, {len(corpus.ids):,} tokens, a vocabulary of "
+        f"{len(vocabulary):,} words; {unknown:.2%} of the tokens are unknown to it. "
+        '<mark class="special">special token</mark> <mark class="unknown">unknown word</mark> '
+        '<mark class="blank">↵ white space</mark></p>',
+        f"<h2>Language model</h2><p>The first {words} tokens of some rows of the first batch, and "
+        "what is to be predicted at each: the next one.</p>",
+        "<table><tr><th>text<th>target</tr>",
+        *(f"<tr><td>{_marked(text)}<td>{_marked(target or [])}</tr>" for *_, text, target in read),
+        "</table>",
+    ]
+    if labelled:
+        body += [
+            f"<h2>Classifier</h2><p>The first {words} tokens of some documents.</p>",
+            "<table><tr><th>label<th>text</tr>",
+            *(
+                f"<tr><td>{html.escape(label or '')}<td>{_marked(text)}</tr>"
+                for _, label, text, _ in labelled
+            ),
+            "</table>",
+        ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>What the models see'
+        f"</title><style>{_STYLE}</style></head><body><h1>What the models see</h1>"
+        + "\n".join(body)
+        + "</body></html>\n"
+    )
