@@ -34,10 +34,10 @@ def detokenize(words: Sequence[str]) -> str:
     """Readable text from tokens.
 
     Undoes the marks `xxmaj`, `xxup`, `xxrep` and `xxwrep`, drops `xxbos`, `xxeos`, `xxpad` and
-    `xxfld i` (a line break between fields), and spaces punctuation as in English. The exact
-    original does not come back: spaCy's tokens do not say where blanks were, and `xxup` marks only
-    the first token of a chunk. A lone i becomes I, which carries no mark. Marks in senseless places, which a language model may write, are
-    dropped.
+    `xxfld i` (a line break between fields), writes a lone i, which carries no mark, as I, and
+    spaces punctuation as in English. The exact original does not come back: spaCy's tokens do not
+    say where blanks were, and `xxup` marks only the first token of a chunk. Marks in senseless
+    places, which a language model may write, are dropped.
     """
     text = ""
     before = "\n"  # the token before
