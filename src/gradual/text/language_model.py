@@ -1,0 +1,554 @@
+"""Train and judge a language model: the first two steps of ULMFiT.
+
+Source: Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Classification", arXiv
+1801.06146; regularisation as in Merity et al. 2017, arXiv 1708.02182.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gradual.text.awd_lstm import AWDLSTMConfig, Hidden, LanguageModel
+from gradual.text.bundles import (
+    array_hash,
+    check_kind,
+    check_vocabulary,
+    cpu_state,
+    inference,
+    load_state,
+    parameters_hash,
+    resident_ids,
+    row_numbers,
+)
+from gradual.text.corpus import Corpus
+from gradual.text.softmax import linear_cross_entropy, linear_scores
+from gradual.text.vocabulary import Vocabulary
+from gradual.training.bundle import Bundle
+from gradual.training.config import Phase, Precision, TrainingConfig
+from gradual.training.device import resolve_device
+from gradual.training.engine import CheckpointStore, fit
+from gradual.training.history import History
+from gradual.training.task import BatchStream, Task
+
+logger = logging.getLogger(__name__)
+
+KIND = "language_model"
+
+#: One epoch for embedding and decoder alone, whose new words know nothing yet; then everything.
+DEFAULT_LANGUAGE_MODEL_PHASES = (
+    Phase(epochs=1, lr=1e-2, groups=1, momentum=(0.8, 0.7)),
+    Phase(epochs=10, lr=1e-3, momentum=(0.8, 0.7)),
+)
+
+
+@dataclass(frozen=True)
+class LanguageModelConfig:
+    """How a language model is built and trained.
+
+    Attributes:
+        model: Sizes and dropout rates.
+        training: Phases and what they share.
+        batch_size: Rows B that the joined text is cut into.
+        bptt: Words that a row advances a step, and over which gradients flow back; at most.
+        alpha: Weight of activation regularisation, on the dropped output (Merity et al. 4.6).
+        beta: Weight of temporal activation regularisation, on the raw output (4.6).
+        drop_mult: Factor on every dropout rate of `model`.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    model: AWDLSTMConfig = field(default_factory=AWDLSTMConfig)
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(phases=DEFAULT_LANGUAGE_MODEL_PHASES)
+    )
+    batch_size: int = 64
+    bptt: int = 70
+    alpha: float = 2.0
+    beta: float = 1.0
+    drop_mult: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "bptt"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: give a number of at least 1")
+        for name in ("alpha", "beta", "drop_mult"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: give 0 (off) or more")
+        self.model.scaled(self.drop_mult)  # refuses rates that reach 1
+
+
+# ------------------------------------------------------------------------------------- batches
+
+
+def joined(ids: Tensor, offsets: np.ndarray, documents: np.ndarray) -> Tensor:
+    """Return some documents, one after the other, as one flat tensor.
+
+    Args:
+        ids: All ids (n_tokens,), on the device of the result.
+        offsets: Where documents start, (n_documents + 1,).
+        documents: Document numbers, in the order wanted.
+    """
+    starts, lengths = offsets[documents], offsets[documents + 1] - offsets[documents]
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    result = torch.empty(total, dtype=ids.dtype, device=ids.device)
+    # Position p of the result comes from ids[p + shift of its document]. The int64 index is made
+    # for some million tokens at a time, so that it costs little beside the ids themselves.
+    shifts = starts - (ends - lengths)
+    blocks = np.searchsorted(ends, np.arange(0, total, 2**23), side="right")
+    edges = np.unique(np.append(blocks, [0, len(documents)]))
+    for first, last in itertools.pairwise(edges.tolist()):
+        begin, end = int(ends[first] - lengths[first]), int(ends[last - 1])
+        shift = torch.repeat_interleave(
+            torch.from_numpy(shifts[first:last]).to(ids.device),
+            torch.from_numpy(lengths[first:last]).to(ids.device),
+            output_size=end - begin,
+        )
+        index = torch.arange(begin, end, device=ids.device).add_(shift)
+        torch.index_select(ids, 0, index, out=result[begin:end])
+    return result
+
+
+@dataclass(frozen=True)
+class LanguageModelBatches:
+    """One epoch of windows over shuffled, joined documents.
+
+    The documents, shuffled, are joined into one text and cut into B equal rows. A window is the
+    next few words of every row, the targets are the words one further on, and window follows
+    window, so that the state after one is the state before the next. Windows are as equal as
+    can be: none is longer than bptt, none is a leftover of a few words.
+
+    Attributes:
+        ids: All ids (n_tokens,).
+        offsets: Where documents start.
+        documents: Numbers of those to use.
+        batch_size: B.
+        bptt: Longest window.
+        epoch: Counted from 0; with the seed it decides the order of the documents.
+        seed: Of the run.
+    """
+
+    ids: Tensor
+    offsets: np.ndarray
+    documents: np.ndarray
+    batch_size: int
+    bptt: int
+    epoch: int
+    seed: int
+
+    @property
+    def _row_length(self) -> int:
+        lengths = self.offsets[self.documents + 1] - self.offsets[self.documents]
+        return (int(lengths.sum()) - 1) // self.batch_size
+
+    def __len__(self) -> int:
+        return -(-self._row_length // self.bptt)
+
+    def iterate(self, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs and targets, each (T, B), from window `start` on."""
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.documents)
+        text = joined(self.ids, self.offsets, order)
+        rows, length = self.batch_size, self._row_length
+        inputs = text[: rows * length].view(rows, length).t().contiguous()
+        targets = text[1 : rows * length + 1].view(rows, length).t().contiguous()
+        del text
+        edges = [length * i // len(self) for i in range(len(self) + 1)]
+        for i in range(start, len(self)):
+            yield inputs[edges[i] : edges[i + 1]], targets[edges[i] : edges[i + 1]]
+
+
+# ---------------------------------------------------------------------------------------- task
+
+
+class LanguageModelTask(Task):
+    """Next-word prediction for the training engine.
+
+    Args:
+        model: The language model.
+        corpus: All documents; ids stay resident on the device.
+        valid_rows: Boolean mask of the held-out documents.
+        config: Batches and regularisation.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        corpus: Corpus,
+        valid_rows: np.ndarray,
+        config: LanguageModelConfig,
+    ) -> None:
+        self.model: LanguageModel = model
+        self.config = config
+        self._ids = resident_ids(corpus)
+        self._offsets = np.asarray(corpus.offsets)
+        self._train = np.flatnonzero(~valid_rows)
+        self._valid = np.flatnonzero(valid_rows)
+        self._hidden: Hidden | None = None
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """Return the LSTM layers, then embedding and decoder as the last group."""
+        return self.model.layer_groups()
+
+    def to(self, device: torch.device) -> None:
+        """Move model, ids and state to a device."""
+        self.model.to(device)
+        self._ids = self._ids.to(device)
+        if self._hidden is not None:
+            self._hidden = tuple((h.to(device), c.to(device)) for h, c in self._hidden)
+
+    def batches(self, epoch: int, seed: int) -> BatchStream:
+        """Return the windows of an epoch; see `LanguageModelBatches`."""
+        config = self.config
+        return LanguageModelBatches(
+            self._ids, self._offsets, self._train, config.batch_size, config.bptt, epoch, seed
+        )
+
+    def start_epoch(self) -> None:
+        """Forget the state: the rows of an epoch begin in other documents."""
+        self._hidden = None
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Return cross-entropy + AR + TAR of a window (Merity et al. 2017, section 4.6).
+
+        AR, alpha · mean(dropped output²), keeps activations small; TAR, beta · mean((raw output at
+        t+1 − raw output at t)²), keeps them from jumping between words.
+        """
+        inputs, targets = batch
+        raw, output, self._hidden = self.model(inputs, self._hidden)
+        loss = linear_cross_entropy(
+            output.flatten(0, 1),
+            self.model.encoder.embedding.weight,
+            self.model.decoder.bias,
+            targets.flatten().long(),
+        )
+        if self.config.alpha:
+            loss = loss + self.config.alpha * output.float().square().mean()
+        if self.config.beta and len(raw) > 1:
+            raw = raw.float()
+            loss = loss + self.config.beta * (raw[1:] - raw[:-1]).square().mean()
+        return loss
+
+    def validate(self) -> dict[str, float]:
+        """Return loss (nats), perplexity and accuracy of the next word on held-out documents."""
+        text = joined(self._ids, self._offsets, self._valid)
+        scores = score(self.model, text, self.config.batch_size, self.config.bptt)
+        return {
+            "valid_loss": scores["loss"],
+            "valid_perplexity": scores["perplexity"],
+            "valid_accuracy": scores["accuracy"],
+        }
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the hidden state carried from window to window."""
+        return {
+            f"{name}.{layer}": tensor
+            for layer, pair in enumerate(self._hidden or ())
+            for name, tensor in zip("hc", pair, strict=True)
+        }
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` returned."""
+        device = self._ids.device
+        self._hidden = (
+            tuple(
+                (state[f"h.{layer}"].to(device), state[f"c.{layer}"].to(device))
+                for layer in range(len(state) // 2)
+            )
+            or None
+        )
+
+
+def score(model: LanguageModel, text: Tensor, batch_size: int, bptt: int) -> dict[str, float]:
+    """Judge next-word prediction on every word of a text but the first.
+
+    The text is cut into rows as in training, the last one filled up with words that do not count;
+    short texts get fewer rows, so that the beginnings without context stay few.
+
+    Args:
+        model: In evaluation mode, under no_grad and autocast.
+        text: Word ids (n,), n >= 2, on the model's device.
+        batch_size: Most rows.
+        bptt: Words a row advances a step; bounds memory, changes no figure.
+
+    Returns:
+        loss (mean, nats), perplexity (its exponential), accuracy, tokens (number predicted).
+    """
+    count = len(text) - 1
+    rows = max(1, min(batch_size, count // bptt))
+    length = -(-count // rows)
+    padding = text.new_zeros(rows * length - count)
+    inputs = torch.cat([text[:-1], padding]).view(rows, length).t()
+    targets = torch.cat([text[1:], padding]).view(rows, length).t()
+    counts = (torch.arange(rows * length, device=text.device) < count).view(rows, length).t()
+    weight, bias = model.encoder.embedding.weight, model.decoder.bias
+    draw = model.encoder.draw(rows)
+    hidden: Hidden | None = None
+    loss, hits = 0.0, 0
+    for start in range(0, length, bptt):
+        window = slice(start, start + bptt)
+        _, output, hidden = model(inputs[window], hidden, draw)
+        keep = counts[window]
+        window_loss, window_hits = linear_scores(
+            output[keep], weight, bias, targets[window][keep].long()
+        )
+        loss += window_loss
+        hits += window_hits
+    mean = loss / count
+    return {
+        "loss": mean,
+        "perplexity": math.exp(min(mean, 700.0)),  # beyond that a float overflows
+        "accuracy": hits / count,
+        "tokens": float(count),
+    }
+
+
+# ------------------------------------------------------------------------------------ training
+
+
+def new_language_model(vocabulary_size: int, config: AWDLSTMConfig, seed: int) -> LanguageModel:
+    """Build a model with random weights that depend on the seed only."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LanguageModel(vocabulary_size, config)
+
+
+def transfer_vocabulary(
+    state: Mapping[str, Tensor], old: tuple[str, ...], new: tuple[str, ...]
+) -> tuple[dict[str, Tensor], int]:
+    """Rewrite a language model's state for another vocabulary, word by word.
+
+    A word that both vocabularies know keeps its row; a new one starts at the mean of the embedding
+    and of the decoder bias (Howard and Ruder 2018), a better guess than random.
+
+    Returns:
+        The state for the new vocabulary, and how many of its words the old one knew.
+    """
+    old_id = {word: i for i, word in enumerate(old)}
+    source = torch.tensor([old_id.get(word, -1) for word in new])
+    known = source >= 0
+    result = dict(state)
+    for name in ("encoder.embedding.weight", "decoder.bias"):
+        rows = state[name]
+        moved = rows.mean(0, keepdim=True).expand(len(new), *rows.shape[1:]).clone()
+        moved[known] = rows[source[known]]
+        result[name] = moved
+    return result, int(known.sum())
+
+
+def language_model_from_bundle(bundle: Bundle) -> LanguageModel:
+    """Rebuild the model of a bundle, on the CPU.
+
+    Raises:
+        ValueError: The bundle is no language model, or its parts do not fit each other.
+    """
+    check_kind(bundle, KIND)
+    model = LanguageModel(
+        len(bundle.metadata["vocabulary"]), AWDLSTMConfig(**bundle.config["model"])
+    )
+    load_state(model, bundle.state, "the language model bundle")
+    return model
+
+
+def _start(
+    vocabulary: Vocabulary, config: LanguageModelConfig, pretrained: Bundle | None
+) -> tuple[LanguageModel, dict[str, Any]]:
+    """Return the model to train from, and what to say about it."""
+    model = new_language_model(
+        len(vocabulary), config.model.scaled(config.drop_mult), config.training.seed
+    )
+    if pretrained is None:
+        logger.info("language model: starts from random weights")
+        return model, {"from": "random"}
+    check_kind(pretrained, KIND)
+    config.model.check_same_sizes(
+        AWDLSTMConfig(**pretrained.config["model"]), "the pretrained language model"
+    )
+    state, found = transfer_vocabulary(
+        pretrained.state, tuple(pretrained.metadata["vocabulary"]), vocabulary.words
+    )
+    load_state(model, state, "the pretrained language model")
+    share = found / len(vocabulary)
+    logger.info(
+        "language model: starts from pretrained %s…, which knows %s of %s words (%.1f %%)",
+        pretrained.hash[:12],
+        f"{found:,}",
+        f"{len(vocabulary):,}",
+        100 * share,
+    )
+    return model, {
+        "from": "pretrained",
+        "bundle": pretrained.hash,
+        "words_found": found,
+        "words_found_share": share,
+    }
+
+
+def _check_inputs(
+    corpus: Corpus, vocabulary: Vocabulary, valid_rows: np.ndarray, config: LanguageModelConfig
+) -> None:
+    check_vocabulary(corpus.vocabulary_hash, "the corpus", vocabulary.hash, "the vocabulary given")
+    if valid_rows.dtype != bool or valid_rows.shape != (len(corpus),):
+        raise ValueError(
+            f"valid_rows has dtype {valid_rows.dtype} and shape {valid_rows.shape}: give one bool "
+            f"for each of the {len(corpus)} documents"
+        )
+    lengths = corpus.lengths
+    train, valid = int(lengths[~valid_rows].sum()), int(lengths[valid_rows].sum())
+    if train < 2 * config.batch_size:
+        raise ValueError(
+            f"the {int((~valid_rows).sum())} training documents hold {train} words, too few for "
+            f"batch_size = {config.batch_size} rows: lower batch_size or give more text"
+        )
+    if valid < 2:
+        raise ValueError(
+            f"the {int(valid_rows.sum())} validation documents hold {valid} words, so nothing can "
+            "be predicted on them: hold out more documents (the split's parameters)"
+        )
+
+
+def language_model_task(
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    valid_rows: np.ndarray,
+    config: LanguageModelConfig,
+    *,
+    pretrained: Bundle | None = None,
+) -> tuple[LanguageModelTask, dict[str, Any]]:
+    """Build what the engine trains (or range-tests); arguments as for `train_language_model`.
+
+    Returns:
+        The task, and where its weights start from (see `train_language_model`).
+    """
+    _check_inputs(corpus, vocabulary, valid_rows, config)
+    model, start = _start(vocabulary, config, pretrained)
+    return LanguageModelTask(model, corpus, valid_rows, config), start
+
+
+def train_language_model(
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    valid_rows: np.ndarray,
+    config: LanguageModelConfig,
+    *,
+    pretrained: Bundle | None = None,
+    tokenizer: Mapping[str, Any] | None = None,
+    store: CheckpointStore | None = None,
+    on_epoch: Callable[[dict[str, float], int], None] | None = None,
+) -> tuple[Bundle, History]:
+    """Train a language model on the rows that are not held out.
+
+    Args:
+        corpus: All documents.
+        vocabulary: What the corpus was numericalised with.
+        valid_rows: Boolean mask (n_documents,) of the held-out documents.
+        config: Model, batches, regularisation, phases.
+        pretrained: Language model to start from; its words are carried over one by one. None
+            starts from random weights.
+        tokenizer: The tokenizer's configuration as a mapping, kept so that the model can read
+            prompts; None leaves it out.
+        store: Where to keep checkpoints.
+        on_epoch: Gets every epoch's figures and number.
+
+    Returns:
+        The bundle and the figures by epoch. `bundle.metadata` holds the vocabulary's words, the
+        tokenizer's configuration and `start`: `from` ("random" or "pretrained") and for the latter
+        `bundle` (hash), `words_found` and `words_found_share`.
+
+    Raises:
+        ValueError: Corpus, vocabulary, rows and pretrained model do not fit each other.
+    """
+    valid_rows = np.asarray(valid_rows)
+    task, start = language_model_task(corpus, vocabulary, valid_rows, config, pretrained=pretrained)
+    dependencies = {
+        "corpus": corpus.hash,
+        "vocabulary": vocabulary.hash,
+        "valid_rows": array_hash(valid_rows),
+        "pretrained": start.get("bundle", "none"),
+    }
+    history = fit(
+        task,
+        config.training,
+        name="language model",
+        store=store,
+        key={"language_model": config, **dependencies},
+        on_epoch=on_epoch,
+    )
+    bundle = Bundle(
+        kind=KIND,
+        config={"model": dataclasses.asdict(config.model)},
+        state=cpu_state(task.model),
+        metadata={
+            "vocabulary": list(vocabulary.words),
+            "tokenizer": None if tokenizer is None else dict(tokenizer),
+            "start": start,
+        },
+        dependencies={**dependencies, "parameters": parameters_hash(config)},
+    )
+    return bundle, history
+
+
+def evaluate_language_model(
+    bundle: Bundle,
+    corpus: Corpus,
+    rows: np.ndarray,
+    *,
+    batch_size: int = 64,
+    bptt: int = 70,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> dict[str, float]:
+    """Judge a language model on held-out documents, beside the best that word counts can do.
+
+    Args:
+        bundle: The language model.
+        corpus: Numericalised with the model's vocabulary.
+        rows: The held-out documents, mask or numbers; all others count as training documents.
+        batch_size: Rows read side by side.
+        bptt: Words read a step.
+        device: "auto" or a torch device.
+        precision: "auto", "float32" or "bfloat16".
+
+    Returns:
+        loss (nats a word), perplexity, accuracy, tokens; unigram_loss, unigram_perplexity and
+        unigram_accuracy of the model that predicts every word by its frequency in the training
+        documents (one added to every count).
+
+    Raises:
+        ValueError: The corpus has another vocabulary, or there is nothing to judge on.
+    """
+    model = language_model_from_bundle(bundle)
+    check_vocabulary(
+        corpus.vocabulary_hash, "the corpus", bundle.dependencies["vocabulary"], "the model"
+    )
+    documents = row_numbers(rows, corpus, "rows")
+    offsets = np.asarray(corpus.offsets)
+    text = joined(resident_ids(corpus), offsets, documents)
+    if len(text) < 2:
+        raise ValueError(
+            f"rows choose {len(documents)} documents with {len(text)} words: give at least 2 words"
+        )
+    model.to(resolve_device(device))
+    with inference(model, precision) as used:
+        figures = score(model, text.to(used), batch_size, bptt)
+
+    vocabulary_size = len(bundle.metadata["vocabulary"])
+    targets = np.bincount(text[1:].numpy(), minlength=vocabulary_size)
+    # Held-out and training counts add up to those of the whole corpus.
+    held_out = np.bincount(text.numpy(), minlength=vocabulary_size)
+    counts = np.bincount(corpus.ids, minlength=vocabulary_size) - held_out + 1.0
+    unigram_loss = float(-(targets * np.log(counts / counts.sum())).sum() / targets.sum())
+    return figures | {
+        "unigram_loss": unigram_loss,
+        "unigram_perplexity": math.exp(unigram_loss),
+        "unigram_accuracy": float(targets[counts.argmax()] / targets.sum()),
+    }
