@@ -1,3 +1,3 @@
-from gradual.pipelines.language_model.pipeline import create_pipeline
+from gradual.pipelines.language_model.pipeline import create_pipeline, create_range_test_pipeline
 
-__all__ = ["create_pipeline"]
+__all__ = ["create_pipeline", "create_range_test_pipeline"]

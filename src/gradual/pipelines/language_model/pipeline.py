@@ -17,6 +17,7 @@ def create_pipeline() -> Pipeline:
                     "document_splits": "document_splits",
                     "pretrained": "pretrained_language_model",
                     "checkpoints": "language_model_checkpoints",
+                    "tokenizer": "params:tokenizer",
                     "config": "params:language_model",
                 },
                 outputs=["language_model", "language_model_history"],
@@ -33,7 +34,6 @@ def create_pipeline() -> Pipeline:
                 inputs={
                     "language_model": "language_model",
                     "corpus": "corpus",
-                    "vocabulary": "vocabulary",
                     "document_splits": "document_splits",
                 },
                 outputs="language_model_metrics",

@@ -1,3 +1,3 @@
-from gradual.pipelines.text_classifier.pipeline import create_pipeline
+from gradual.pipelines.text_classifier.pipeline import create_pipeline, create_range_test_pipeline
 
-__all__ = ["create_pipeline"]
+__all__ = ["create_pipeline", "create_range_test_pipeline"]

@@ -3,16 +3,21 @@
 import logging
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import RootModel
 
-from gradual import text, tracking
+from gradual import tracking
 from gradual.splits import Split
+from gradual.text import batch_view
+from gradual.text import documents as texts
+from gradual.text import tokenizer as tokenizers
+from gradual.text import vocabulary as words
 from gradual.text.corpus import Corpus
+from gradual.text.corpus import numericalize as to_ids
 from gradual.text.documents import DocumentsConfig
+from gradual.text.language_model import LanguageModelConfig
 from gradual.text.tokenizer import TokenizerConfig
 from gradual.text.vocabulary import Vocabulary, VocabularyConfig
 
@@ -32,14 +37,14 @@ def read_documents(
     Returns:
         One row a document: source, text column(s), label (null if unlabelled), part.
     """
-    return text.documents.read_documents(source, config.root, unlabelled_source)
+    return texts.read_documents(source, config.root, unlabelled_source)
 
 
 def split_documents(
     documents: pa.Table, language_model: RootModel[Split], classifier: RootModel[Split]
 ) -> pa.Table:
     """Choose the validation rows of the language model and of the classifier."""
-    return text.documents.split_documents(documents, language_model.root, classifier.root)
+    return texts.split_documents(documents, language_model.root, classifier.root)
 
 
 def tokenize_documents(
@@ -47,8 +52,45 @@ def tokenize_documents(
 ) -> pa.Table:
     """Cut every document into tokens; the result does not depend on the number of workers."""
     columns = [documents[name] for name in config.root.text_columns]
-    tokens = text.tokenizer.tokenize(columns, tokenizer.root)
+    tokens = tokenizers.tokenize(columns, tokenizer.root)
     n_tokens = pc.sum(pc.list_value_length(tokens["tokens"])).as_py()
-    logger.info("%s documents, %s tokens", f"{tokens.num_rows:,}", f"{n_tokens:,}")
+    logger.info("%s documents hold %s tokens.", f"{tokens.num_rows:,}", f"{n_tokens:,}")
     tracking.log_metrics({"documents": tokens.num_rows, "tokens": n_tokens})
     return tokens
+
+
+def build_vocabulary(
+    tokens: pa.Table, document_splits: pa.Table, config: RootModel[VocabularyConfig]
+) -> Vocabulary:
+    """Count the words of the language model's training documents; number the frequent ones."""
+    train = pc.equal(document_splits["language_model"], "train").to_numpy()
+    vocabulary = words.build_vocabulary(tokens, train, config.root)
+    logger.info("The vocabulary has %s words.", f"{len(vocabulary):,}")
+    tracking.log_metrics({"vocabulary_size": len(vocabulary)})
+    return vocabulary
+
+
+def numericalize(tokens: pa.Table, vocabulary: Vocabulary) -> Corpus:
+    """Write every token as the number of its word."""
+    return to_ids(tokens, vocabulary)
+
+
+def show_batch(
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    documents: pa.Table,
+    language_model: RootModel[LanguageModelConfig],
+) -> tuple[pd.DataFrame, str]:
+    """Show what the models will see, special tokens and unknown words marked.
+
+    Returns:
+        The rows as a table, and the same as an HTML page.
+    """
+    return batch_view.show_batch(
+        corpus,
+        vocabulary,
+        documents["label"].to_pylist(),
+        batch_size=language_model.root.batch_size,
+        words=language_model.root.bptt,
+        seed=language_model.root.training.seed,
+    )

@@ -61,6 +61,7 @@ def create_pipeline() -> Pipeline:
                     "corpus": "corpus",
                     "vocabulary": "vocabulary",
                     "documents": "documents",
+                    "language_model": "params:language_model",
                 },
                 outputs=["batch_table", "batch_view"],
                 name="show_batch",
