@@ -113,13 +113,17 @@ def toy(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def clean_environment() -> dict[str, str]:
+    """The environment without what would decide where runs are tracked."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "KEDRO_"))}
+
+
 def start(folder: Path, **environ: str) -> subprocess.Popen[str]:
     """Start `kedro run --pipeline=imdb` in ``folder``."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "KEDRO_"))}
     return subprocess.Popen(
         [sys.executable, "-m", "kedro", "run", "--pipeline=imdb"],
         cwd=folder,
-        env=inherited | environ,
+        env=clean_environment() | environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -137,9 +141,9 @@ def start_and_wait_for_node(root: Path, name: str) -> subprocess.Popen[str]:
     return process
 
 
-def runs(root: Path) -> list[Any]:
+def runs(root: Path, database: str = "mlflow.db") -> list[Any]:
     """All MLflow runs, the oldest first."""
-    client = mlflow.MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    client = mlflow.MlflowClient(f"sqlite:///{root / database}")
     experiment = client.get_experiment_by_name("gradual")
     assert experiment is not None
     found = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
@@ -150,9 +154,15 @@ def test_a_run_is_tracked_once_readably_and_in_the_project_wherever_it_was_start
     toy: Path,
 ) -> None:
     subfolder = toy / "conf" / "base"
-    process = start(subfolder)
+    process = start(subfolder, KEDRO_LOGGING_CONFIG=str(toy / "conf" / "logging.yml"))
     log = process.communicate()[0]
     assert process.returncode == 0, log
+
+    lines = log.splitlines()  # a quiet log: what runs and where it is tracked
+    assert len([line for line in lines if "Running node" in line]) == 2
+    assert len([line for line in lines if "MLflow run" in line]) == 1
+    assert "arning" not in log.replace("WARNING", "Warning"), log
+    assert len(lines) < 15, log
 
     assert (toy / "mlflow.db").exists()
     assert {path.name for path in subfolder.iterdir()} == {
@@ -201,17 +211,6 @@ def test_a_killed_run_ends_as_killed_when_the_next_starts_and_a_living_one_goes_
     assert [run.info.status for run in runs(toy)[before:]] == ["KILLED", "KILLED", "FAILED"], log
 
 
-def test_the_log_of_a_run_is_quiet(toy: Path) -> None:
-    process = start(toy)
-    log = process.communicate()[0]
-    assert process.returncode == 0
-    lines = log.splitlines()
-    assert "MLflow run" in log
-    assert "Running node" in log
-    assert not [line for line in lines if "WARNING" in line or "Warning" in line], log
-    assert len(lines) < 15, log
-
-
 @pytest.mark.parametrize(
     ("config", "environ", "uri", "artifacts"),
     [
@@ -240,7 +239,7 @@ def test_locations_are_anchored_at_the_project_and_the_environment_wins(
     assert json.dumps(config) == before
 
 
-def test_two_runs_in_one_process_are_two_runs_and_leave_none_active(toy: Path) -> None:
+def test_runs_in_one_process_leave_nothing_active_and_follow_the_configuration(toy: Path) -> None:
     code = """
 import mlflow
 from pathlib import Path
@@ -250,12 +249,17 @@ from gradual.tracking.run import current_namespace
 
 root = Path.cwd()
 bootstrap_project(root)
-for _ in range(2):
+local = root / "conf" / "local" / "mlflow.yml"
+for uri in ("sqlite:///mlflow.db", "sqlite:///other.db"):
+    local.write_text("server: {mlflow_tracking_uri: '" + uri + "'}")
     with KedroSession.create(project_path=root) as session:
         session.run(pipeline_names=["imdb"])
     assert mlflow.active_run() is None
     assert current_namespace() == ""
+    assert mlflow.get_tracking_uri().endswith(uri.removeprefix("sqlite:///"))
+local.unlink()
 """
     before = len(runs(toy)) if (toy / "mlflow.db").exists() else 0
-    subprocess.run([sys.executable, "-c", code], cwd=toy, check=True)
-    assert [run.info.status for run in runs(toy)[before:]] == ["FINISHED", "FINISHED"]
+    subprocess.run([sys.executable, "-c", code], cwd=toy, env=clean_environment(), check=True)
+    assert [run.info.status for run in runs(toy)[before:]] == ["FINISHED"]
+    assert [run.info.status for run in runs(toy, "other.db")] == ["FINISHED"]

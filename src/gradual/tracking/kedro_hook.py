@@ -55,15 +55,22 @@ class TrackingHook(MlflowHook):
         super().__init__()
         self._catalog: DataCatalog | None = None
         self._env: str | None = None
+        self._own_uri: str | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Set up MLflow with locations anchored at the project's root."""
         loader: Any = context.config_loader
         loader.config_patterns.setdefault("mlflow", ["mlflow*", "mlflow*/**", "**/mlflow*"])
-        loader["mlflow"] = anchor(loader["mlflow"], Path(context.project_path), os.environ)
+        environ = dict(os.environ)
+        if environ.get("MLFLOW_TRACKING_URI") == self._own_uri:
+            # MLflow puts the location of an earlier run in this process there; nobody asked for it.
+            environ.pop("MLFLOW_TRACKING_URI", None)
+        loader["mlflow"] = anchor(loader["mlflow"], Path(context.project_path), environ)
         self._env = context.env or loader.default_run_env
         super().after_context_created(context)
+        if "MLFLOW_TRACKING_URI" not in environ:
+            self._own_uri = mlflow.get_tracking_uri()
 
     @hook_impl
     def before_pipeline_run(

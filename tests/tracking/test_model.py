@@ -1,0 +1,255 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+
+from gradual import tracking
+from gradual.text.awd_lstm import AWDLSTMConfig
+from gradual.text.classifier import ClassifierConfig, TextClassifier, train_classifier
+from gradual.text.corpus import numericalize
+from gradual.text.tokenizer import TokenizerConfig, tokenize
+from gradual.text.vocabulary import VocabularyConfig, build_vocabulary
+from gradual.training.bundle import Bundle
+from gradual.training.config import Phase, TrainingConfig
+from gradual.training.files import plain
+
+EXAMPLE = ["A fine film, really.", "Dull and far too long."]
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    """A classifier trained for a few steps."""
+    torch.set_num_threads(1)
+    texts = [f"a fine film {i}" if i % 2 else f"a dull film {i}" for i in range(16)]
+    labels = np.array(["positive" if i % 2 else "negative" for i in range(16)], dtype=object)
+    config = TokenizerConfig(workers=1)
+    tokens: pa.Table = tokenize([texts], config)
+    rows = np.ones(16, dtype=bool)
+    vocabulary = build_vocabulary(tokens, rows, VocabularyConfig(min_frequency=1))
+    classifier = ClassifierConfig(
+        model=AWDLSTMConfig(embedding_size=8, hidden_size=8, layers=2),
+        training=TrainingConfig(phases=(Phase(epochs=1, lr=1e-2),), device="cpu"),
+        batch_size=4,
+        head_size=4,
+    )
+    trained, _ = train_classifier(
+        numericalize(tokens, vocabulary), vocabulary, labels, rows, rows, classifier,
+        language_model=None, tokenizer=plain(config),
+    )  # fmt: skip
+    return trained
+
+
+@pytest.fixture(scope="module")
+def logged(
+    bundle: Bundle,
+    experiment: Callable[[Path], AbstractContextManager[mlflow.MlflowClient]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Any]:
+    """The classifier, logged and registered once."""
+    with experiment(tmp_path_factory.mktemp("model")), mlflow.start_run():
+        started = time.monotonic()
+        with tracking.namespace("imdb"):
+            uri = tracking.log_text_classifier(
+                bundle, input_example=EXAMPLE, registered_name="imdb", alias="champion"
+            )
+        seconds = time.monotonic() - started
+        model = Path(mlflow.artifacts.download_artifacts(uri))
+    return {"uri": uri, "path": model, "seconds": seconds}
+
+
+def environment(tracking_uri: str) -> dict[str, str]:
+    """Where to find the model and `mlflow`'s own python; no Kedro project."""
+    bin_folder = str(Path(sys.executable).parent)
+    return os.environ | {
+        "MLFLOW_TRACKING_URI": tracking_uri,
+        "PATH": os.pathsep.join((bin_folder, os.environ["PATH"])),
+    }
+
+
+def test_a_model_is_logged_quickly_and_without_pickles(logged: dict[str, Any]) -> None:
+    assert logged["seconds"] < 10
+    files = {str(p.relative_to(logged["path"])) for p in logged["path"].rglob("*") if p.is_file()}
+    assert {"text_classifier_model.py", "artifacts/classifier.safetensors", "MLmodel"} <= files
+    assert not [file for file in files if Path(file).suffix in {".pkl", ".pickle", ".pyc"}]
+    code = {file.split("/")[2] for file in files if file.startswith("code/gradual/")}
+    assert code <= {"__init__.py", "splits.py", "text", "training"}
+
+
+def test_requirements_are_public_versions_of_what_the_model_imports(
+    logged: dict[str, Any],
+) -> None:
+    requirements = (logged["path"] / "requirements.txt").read_text().split()
+    names = {requirement.split("==")[0] for requirement in requirements}
+    assert {"mlflow", "torch", "spacy", "pandas", "safetensors"} <= names
+    assert "cloudpickle" not in names
+    assert all("==" in requirement for requirement in requirements)
+    assert "+" not in "".join(requirements)
+
+
+def test_signature_and_example_show_how_to_call_the_model(logged: dict[str, Any]) -> None:
+    info = mlflow.models.Model.load(str(logged["path"]))
+    assert info.signature.inputs.input_names() == ["text"]
+    assert info.signature.outputs.input_names() == [
+        "label",
+        "probability_negative",
+        "probability_positive",
+    ]
+    example = json.loads((logged["path"] / "input_example.json").read_text())
+    assert example == {"columns": ["text"], "data": [[text] for text in EXAMPLE]}
+
+
+def test_the_model_is_registered_with_its_alias(
+    logged: dict[str, Any], store: mlflow.MlflowClient
+) -> None:
+    version = store.get_model_version_by_alias("imdb", "champion")
+    assert int(version.version) == 1
+    name = store.get_logged_model(logged["uri"].rpartition("/")[2]).name
+    assert name == "imdb_classifier"
+
+
+def test_the_model_runs_without_kedro_and_this_project(
+    logged: dict[str, Any], bundle: Bundle, tracking_uri: str, tmp_path: Path
+) -> None:
+    code = """
+import sys
+
+source = sys.argv[2]
+sys.path[:] = [path for path in sys.path if path != source]
+sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in repr(f)]
+
+class Refuse:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in {"kedro", "kedro_mlflow", "kedro_datasets", "pydantic_settings"}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Refuse())
+import mlflow
+import pandas as pd
+
+model = mlflow.pyfunc.load_model(sys.argv[1])
+print(model.predict(pd.DataFrame({"text": ["A fine film", "Dull"]})).to_json(orient="records"))
+import gradual.text
+
+assert "/code/gradual/" in gradual.text.__file__, gradual.text.__file__
+"""
+    source = str(Path(tracking.__file__).parents[2])
+    process = subprocess.run(
+        [sys.executable, "-c", code, str(logged["path"]), source],
+        cwd=tmp_path, env=environment(tracking_uri), capture_output=True, text=True,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    answer = pd.DataFrame(json.loads(process.stdout))
+    expected = TextClassifier.from_bundle(bundle).predict(["A fine film", "Dull"])
+    pd.testing.assert_frame_equal(answer, expected, check_dtype=False, check_exact=False, atol=1e-3)
+
+
+def test_mlflow_models_predict_reads_raw_text(
+    logged: dict[str, Any], tracking_uri: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text('text\n"A fine film, really"\nDull\n')
+    subprocess.run(
+        [
+            str(Path(sys.executable).with_name("mlflow")), "models", "predict", "-m", logged["uri"],
+            "-i", "in.csv", "-t", "csv", "-o", "out.json", "--env-manager", "local",
+        ],
+        cwd=tmp_path, env=environment(tracking_uri), check=True, capture_output=True,
+    )  # fmt: skip
+    predictions = json.loads((tmp_path / "out.json").read_text())["predictions"]
+    assert [set(row) for row in predictions] == 2 * [
+        {"label", "probability_negative", "probability_positive"}
+    ]
+    assert all(
+        abs(row["probability_negative"] + row["probability_positive"] - 1) < 1e-5
+        for row in predictions
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["fine", None], r"1 of 2 rows \(the first at position 1, .* is None\)"),
+        ([" \n", "fine"], r"1 of 2 rows \(the first at position 0, .* is ' \\n'\)"),
+        ([5], "missing, blank or not a string"),
+        ([], "There is no text"),
+    ],
+)
+def test_texts_that_are_no_texts_are_refused_readably(
+    logged: dict[str, Any], texts: list[Any], message: str
+) -> None:
+    model = mlflow.pyfunc.load_model(str(logged["path"]))
+    with pytest.raises(mlflow.MlflowException, match=message):
+        model.predict(pd.DataFrame({"text": pd.Series(texts, dtype="object")}))
+
+
+def test_an_alias_needs_a_registered_name(bundle: Bundle) -> None:
+    with pytest.raises(ValueError, match="needs a registered_name"):
+        tracking.log_text_classifier(bundle, input_example=EXAMPLE, alias="champion")
+
+
+@pytest.mark.slow
+def test_mlflow_models_serve_answers_every_json_layout(
+    logged: dict[str, Any], tracking_uri: str, tmp_path: Path
+) -> None:
+    port = 40_000 + os.getpid() % 20_000
+    server = subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("mlflow")), "models", "serve",
+            "-m", "models:/imdb@champion", "--env-manager", "local", "-p", str(port),
+        ],
+        cwd=tmp_path, env=environment(tracking_uri), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def ask(content: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations",
+            json.dumps(content).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1)
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "the server did not start in a minute"
+                time.sleep(0.2)
+        for content in (
+            {"dataframe_split": {"columns": ["text"], "data": [["fine"], ["dull"]]}},
+            {"dataframe_records": [{"text": "fine"}, {"text": "dull"}]},
+            {"inputs": ["fine", "dull"]},
+            {"inputs": {"text": ["fine", "dull"]}},
+            {"instances": ["fine", "dull"]},
+        ):
+            status, answer = ask(content)
+            assert status == 200, answer
+            assert len(answer["predictions"]) == 2
+            assert set(answer["predictions"][0]) >= {"label", "probability_positive"}
+        status, answer = ask({"inputs": ["fine", " "]})
+        assert status == 400
+        assert "missing, blank or not a string in 1 of 2 rows" in answer["message"]
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
