@@ -59,6 +59,11 @@ def _fast_bfloat16(device: torch.device) -> bool:
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in names)
 
 
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Return the context in which matrix products are of that type; none for float32."""
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+
+
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:
     """Return the states of torch's generators that a run on this device uses."""
     state = {"cpu": torch.get_rng_state()}

@@ -21,6 +21,7 @@ from gradual.training.checkpoint import (
 )
 from gradual.training.config import Phase, TrainingConfig
 from gradual.training.device import (
+    autocast,
     random_state,
     resolve_device,
     resolve_precision,
@@ -114,7 +115,8 @@ class _Epoch:
     loss_sum: float  # of the losses that were looked at
     seen: int  # how many those are
     waiting: list[torch.Tensor] = field(default_factory=list)  # the others, still on the device
-    top_rate: float = 0.0
+    rate: float = 0.0  # of the last layer group, now
+    top_rate: float = 0.0  # the highest of those
     lapped: float = field(default_factory=time.monotonic)
 
     def lap(self, name: str) -> None:
@@ -250,14 +252,16 @@ class _Run:
         """Take an epoch's steps from ``epoch.done`` on."""
         task, phase, steps = self.task, epoch.phase, epoch.steps
         clip, adamw = self.config.gradient_clip, optimizer.adamw
+        foreach = self.device.type in ("cpu", "cuda")  # by default a Python loop on the CPU
         every_step = self.device.type == "cpu"  # looking waits for an accelerator
         every = self.config.checkpoint_seconds if self.store is not None else math.inf
         looked = shown = time.monotonic()
         for batch in itertools.islice(stream.iterate(epoch.done), steps - epoch.done):
             progress = (epoch.in_phase + epoch.done / steps) / phase.epochs
             factor, momentum = schedule_at(phase, progress)
-            epoch.top_rate = max(epoch.top_rate, optimizer.set(factor, momentum))
-            with self._autocast():
+            epoch.rate = optimizer.set(factor, momentum)
+            epoch.top_rate = max(epoch.top_rate, epoch.rate)
+            with autocast(self.device, self.dtype):
                 loss = task.loss(batch)
             epoch.waiting.append(loss.detach())
             if every_step:
@@ -265,7 +269,7 @@ class _Run:
             adamw.zero_grad(set_to_none=True)
             loss.backward()
             if clip is not None:
-                nn.utils.clip_grad_norm_(optimizer.parameters, clip)
+                nn.utils.clip_grad_norm_(optimizer.parameters, clip, foreach=foreach)
             adamw.step()
             epoch.done += 1
             now = time.monotonic()
@@ -302,7 +306,7 @@ class _Run:
         epoch.waiting.clear()
         for value in values:
             if not math.isfinite(value):
-                raise self._stop(epoch, f"the loss of step {epoch.seen + 1}", value, epoch.seen)
+                raise self._stop(epoch, f"the loss is {value}", epoch.seen)
             epoch.loss_sum += value
             epoch.seen += 1
 
@@ -313,15 +317,15 @@ class _Run:
         finite = torch.stack([torch.isfinite(parameter).all() for _, parameter in named])
         if not bool(finite.all()):
             name = named[int(finite.int().argmin())][0]
-            raise self._stop(epoch, f"the weight {name}", math.nan, epoch.done - 1)
+            raise self._stop(epoch, f"the weight {name} is not finite", epoch.done - 1)
 
-    def _stop(self, epoch: _Epoch, what: str, value: float, step: int) -> NonFiniteLossError:
+    def _stop(self, epoch: _Epoch, what: str, step: int) -> NonFiniteLossError:
         progress = (epoch.in_phase + step / epoch.steps) / epoch.phase.epochs
         top = epoch.phase.lr[1] if isinstance(epoch.phase.lr, tuple) else epoch.phase.lr
         rate = top * schedule_at(epoch.phase, progress)[0]
         kept = "" if self.store is None else " The last good checkpoint is kept."
         return NonFiniteLossError(
-            f"{self.name}: {what} is {value} in {epoch.where} (epoch {epoch.number + 1} of "
+            f"{self.name}: {what} in {epoch.where} (epoch {epoch.number + 1} of "
             f"{len(self.plan)}), step {step + 1} of {epoch.steps}, at learning rate {rate:.3g}. "
             f"Nothing of it was saved.{kept} Use a lower lr (the range test suggests one), set "
             "gradient_clip (e.g. 0.25), or precision: float32; then look for bad input values."
@@ -332,7 +336,7 @@ class _Run:
         metric = {
             k: v for k, v in metrics.items() if k.startswith("valid_") and k != "valid_seconds"
         }
-        return {"loss": epoch.loss_sum / epoch.seen, **metric, "lr": epoch.top_rate}
+        return {"loss": epoch.loss_sum / epoch.seen, **metric, "lr": epoch.rate}
 
     def _figures(self, epoch: _Epoch, valid: dict[str, float]) -> dict[str, float]:
         seconds = {name: epoch.seconds.get(name, 0.0) for name in ("train", "valid", "checkpoint")}
@@ -354,11 +358,8 @@ class _Run:
 
     def _validate(self) -> dict[str, float]:
         self.task.model.eval()
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad(), autocast(self.device, self.dtype):
             return {name: float(value) for name, value in self.task.validate().items()}
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def _wait(self) -> None:
         """Wait for the accelerator, so that times are counted where they were spent."""

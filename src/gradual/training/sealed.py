@@ -48,9 +48,9 @@ def write_sealed(path: Path, tensors: Mapping[str, torch.Tensor], text: str) -> 
     try:
         with atomic_path(path) as temporary:
             safetensors.torch.save_file(host, temporary, metadata={_KEY: sealed})
-    except SafetensorError as error:  # the library reports a full disk this way
+    except (SafetensorError, OSError) as error:  # the library reports a full disk as its own
         raise OSError(
-            f"{path}: cannot be written ({error}); the earlier file is unchanged. "
+            f"{path}: cannot be written ({error}); an earlier file is unchanged. "
             "Free disk space or choose another folder, then run again."
         ) from error
     except RuntimeError as error:
@@ -76,7 +76,9 @@ def read_sealed(path: Path) -> tuple[dict[str, torch.Tensor], str]:
         sealed = json.loads(metadata[_KEY])
         expected, text = sealed["hash"], sealed["text"]
     except KeyError as error:
-        raise DamagedFileError(f"{path}: not written by gradual (no seal in it).") from error
+        raise DamagedFileError(
+            f"{path}: altered, or not written by gradual (no seal in it)."
+        ) from error
     except (SafetensorError, ValueError, TypeError, OSError, RuntimeError) as error:
         raise DamagedFileError(f"{path}: unreadable, cut short or altered ({error}).") from error
     if content_hash(tensors, text) != expected:

@@ -59,7 +59,7 @@ class Task(ABC):
         return {}
 
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take back what `state` returned; the tensors come on the CPU.
+        """Take back what `state` returned, which may be nothing; the tensors come on the CPU.
 
         Raises:
             ValueError: the task keeps no state, yet some was stored.
