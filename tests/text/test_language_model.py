@@ -347,15 +347,10 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, monkeypatch, stop):
     with pytest.raises(_StopError):
         train_language_model(corpus, vocabulary, valid, config, store=store)
     resumed, history = train_language_model(corpus, vocabulary, valid, config, store=store)
-    assert len(steps) == 1 + expected_steps(corpus, vocabulary, valid, config)
+    assert len(steps) == 1 + sum(epoch["steps"] for epoch in history.epochs)  # none done twice
     assert history.resumed == (stop > 1)
     assert resumed.state.keys() == expected.state.keys()
     assert all(torch.equal(t, expected.state[name]) for name, t in resumed.state.items())
-
-
-def expected_steps(corpus, vocabulary, valid, config) -> int:
-    task, _ = language_model_task(corpus, vocabulary, valid, config)
-    return 2 * len(task.batches(0, 0))
 
 
 # -------------------------------------------------------------------------------------- errors

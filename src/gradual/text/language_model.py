@@ -352,8 +352,8 @@ def language_model_from_bundle(bundle: Bundle) -> LanguageModel:
         ValueError: The bundle is no language model, or its parts do not fit each other.
     """
     check_kind(bundle, KIND)
-    model = LanguageModel(
-        len(bundle.metadata["vocabulary"]), AWDLSTMConfig(**bundle.config["model"])
+    model = new_language_model(
+        len(bundle.metadata["vocabulary"]), AWDLSTMConfig(**bundle.config["model"]), seed=0
     )
     load_state(model, bundle.state, "the language model bundle")
     return model
