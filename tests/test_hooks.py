@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,6 +111,7 @@ def toy(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(textwrap.dedent(text))
+    mlflow.MlflowClient(f"sqlite:///{root / 'mlflow.db'}").search_experiments()  # creates it
     return root
 
 
@@ -145,7 +147,8 @@ def runs(root: Path, database: str = "mlflow.db") -> list[Any]:
     """All MLflow runs, the oldest first."""
     client = mlflow.MlflowClient(f"sqlite:///{root / database}")
     experiment = client.get_experiment_by_name("gradual")
-    assert experiment is not None
+    if experiment is None:
+        return []
     found = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
     return list(found)
 
@@ -153,6 +156,7 @@ def runs(root: Path, database: str = "mlflow.db") -> list[Any]:
 def test_a_run_is_tracked_once_readably_and_in_the_project_wherever_it_was_started(
     toy: Path,
 ) -> None:
+    before = len(runs(toy))
     subfolder = toy / "conf" / "base"
     process = start(subfolder, KEDRO_LOGGING_CONFIG=str(toy / "conf" / "logging.yml"))
     log = process.communicate()[0]
@@ -164,11 +168,11 @@ def test_a_run_is_tracked_once_readably_and_in_the_project_wherever_it_was_start
     assert "arning" not in log.replace("WARNING", "Warning"), log
     assert len(lines) < 15, log
 
-    assert (toy / "mlflow.db").exists()
     assert {path.name for path in subfolder.iterdir()} == {
         "catalog.yml", "parameters.yml", "mlflow.yml",
     }  # fmt: skip
-    (run,) = runs(toy)
+    run = runs(toy)[-1]
+    assert len(runs(toy)) == before + 1
     assert run.info.status == "FINISHED"
     note = run.data.params.pop("imdb.model.note")
     assert note.startswith("long long")
@@ -192,7 +196,7 @@ def test_a_run_is_tracked_once_readably_and_in_the_project_wherever_it_was_start
 def test_a_killed_run_ends_as_killed_when_the_next_starts_and_a_living_one_goes_on(
     toy: Path,
 ) -> None:
-    before = len(runs(toy)) if (toy / "mlflow.db").exists() else 0
+    before = len(runs(toy))
     killed = start_and_wait_for_node(toy, "killed")
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
@@ -259,7 +263,9 @@ for uri in ("sqlite:///mlflow.db", "sqlite:///other.db"):
     assert mlflow.get_tracking_uri().endswith(uri.removeprefix("sqlite:///"))
 local.unlink()
 """
-    before = len(runs(toy)) if (toy / "mlflow.db").exists() else 0
-    subprocess.run([sys.executable, "-c", code], cwd=toy, env=clean_environment(), check=True)
+    before = len(runs(toy))
+    shutil.copy(toy / "mlflow.db", toy / "other.db")  # to create its tables takes seconds
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, cwd=toy, env=clean_environment(), check=True)
     assert [run.info.status for run in runs(toy)[before:]] == ["FINISHED"]
-    assert [run.info.status for run in runs(toy, "other.db")] == ["FINISHED"]
+    assert [run.info.status for run in runs(toy, "other.db")[before:]] == ["FINISHED"]

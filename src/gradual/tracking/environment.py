@@ -21,7 +21,6 @@ def environment_tags(project: Path) -> dict[str, str]:
     tags = {
         "python.version": platform.python_version(),
         "torch.version": version("torch"),
-        "kedro.version": version("kedro"),
         "host.cores": str(os.cpu_count()),
         "host.platform": platform.platform(),
         "device": _device(),

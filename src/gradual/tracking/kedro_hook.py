@@ -71,6 +71,16 @@ class TrackingHook(MlflowHook):
         super().after_context_created(context)
         if "MLFLOW_TRACKING_URI" not in environ:
             self._own_uri = mlflow.get_tracking_uri()
+        experiment = self.mlflow_config.tracking.experiment
+        wanted = experiment.create_experiment_kwargs.artifact_location
+        if wanted is not None and experiment._experiment.artifact_location != wanted:
+            logger.warning(
+                "Experiment %r keeps its artifacts in %s, where they were when it was created, not "
+                "in %s as mlflow.yml says. If the project has moved, name another experiment.",
+                experiment.name,
+                experiment._experiment.artifact_location,
+                wanted,
+            )
 
     @hook_impl
     def before_pipeline_run(
