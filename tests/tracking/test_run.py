@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel
 
 from gradual import tracking
 from gradual.tracking.run import MAX_VALUE
@@ -120,6 +120,16 @@ def test_nested_parameters_are_flattened_to_readable_names() -> None:
         "imdb.language_model.sizes.embedding": "40",
         "empty": "{}",
         "none": "None",
+    }
+
+
+def test_a_root_model_adds_no_level_to_the_names() -> None:
+    config = RootModel[Training](Training(phases=(Phase(1, 0.1),), seed=3))
+    assert tracking.flatten({"a": config, "b": [RootModel[int](1)]}) == {
+        "a.phases.0.epochs": "1",
+        "a.phases.0.lr": "0.1",
+        "a.seed": "3",
+        "b.0": "1",
     }
 
 

@@ -204,6 +204,8 @@ def flatten(params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if _fields(value) == ["root"]:  # a pydantic RootModel only wraps what it validates
+        value = value.root
     children = _children(value)
     if children:
         for key, child in children.items():
@@ -221,12 +223,17 @@ def _children(value: Any) -> dict[str, Any]:
         return {str(key): child for key, child in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    fields = getattr(type(value), "model_fields", None)  # pydantic, which need not be imported here
-    if isinstance(fields, dict):
+    if fields := _fields(value):
         return {name: getattr(value, name) for name in fields}
     if isinstance(value, list | tuple) and any(_is_nested(child) for child in value):
         return {str(position): child for position, child in enumerate(value)}
     return {}
+
+
+def _fields(value: Any) -> list[str]:
+    """The fields of a pydantic model, which need not be imported to know one."""
+    fields = getattr(type(value), "model_fields", None)
+    return list(fields) if isinstance(fields, dict) else []
 
 
 def _is_nested(value: Any) -> bool:
