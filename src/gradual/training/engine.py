@@ -47,7 +47,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-# Between two looks at the losses that wait on an accelerator: each look waits for the device.
+# Looking at a loss waits for an accelerator, so its losses are looked at only now and then.
+_LOOK_EVERY_STEP = ("cpu",)
 _LOOK_SECONDS = 1.0
 _SHOW_SECONDS = 0.5
 
@@ -253,7 +254,7 @@ class _Run:
         task, phase, steps = self.task, epoch.phase, epoch.steps
         clip, adamw = self.config.gradient_clip, optimizer.adamw
         foreach = self.device.type in ("cpu", "cuda")  # by default a Python loop on the CPU
-        every_step = self.device.type == "cpu"  # looking waits for an accelerator
+        every_step = self.device.type in _LOOK_EVERY_STEP
         every = self.config.checkpoint_seconds if self.store is not None else math.inf
         looked = shown = time.monotonic()
         for batch in itertools.islice(stream.iterate(epoch.done), steps - epoch.done):

@@ -67,7 +67,7 @@ def _alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it exists and belongs to someone else
+    except (OSError, OverflowError):  # it exists and is someone else's, or is no process of ours
         return True
     return True
 
