@@ -51,7 +51,7 @@ def main() -> None:
         if child == 0:
             train(folder, precision, seconds)
             os._exit(0)
-        if seconds < 1e6 and killed < 25:
+        if seconds < 1e6 and killed < 15:
             time.sleep(chance.uniform(0.01, 0.15))
             deadline = time.monotonic() + 1
             while killed % 2 and time.monotonic() < deadline:  # every other one while it writes
