@@ -318,10 +318,11 @@ def _download(origin: _Origin, temporary: Path, remedy: str) -> str:
     """Stream the file to `temporary`; return its sha256, computed on the way."""
     url = _shown(origin.url)
     digest = hashlib.sha256()
-    received, size = 0, None
+    received, size, opened = 0, None, False
     with temporary.open("wb") as target:
         try:
             with _opened(origin.url, origin.options) as (source, size):
+                opened = True
                 logger.info("Downloading %s", url)
                 name = _file_name(origin.url)
                 with tqdm(
@@ -339,7 +340,7 @@ def _download(origin: _Origin, temporary: Path, remedy: str) -> str:
         except FileNotFoundError as error:
             raise DatasetError(f"{url} does not exist: correct the URL, or {remedy}") from error
         except Exception as error:  # each filesystem has errors of its own
-            if received:
+            if opened:
                 what = f"broke off after {received:,} of {size or 'unknown'} bytes"
             elif getattr(error, "status", None):
                 what = "was refused by its host"
