@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 KEDRO := $(BIN)/kedro
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: help install run lesson full viz mlflow test test-slow lint format sample lock clean
 

@@ -1,0 +1,109 @@
+"""The imdb pipeline as a user runs it: in a copy of the project, by typing kedro commands."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pandas as pd
+import pyarrow.parquet as pq
+import yaml
+
+from gradual.training.bundle import load_bundle
+from gradual.training.files import sha256_file
+
+Kedro = Callable[..., CompletedProcess[str]]
+
+
+def test_every_artifact_of_the_catalog_is_there(tiny: Path) -> None:
+    reporting = tiny / "data/tiny/08_reporting/imdb"
+    assert {path.name for path in reporting.iterdir()} == {
+        "batch.html", "batch.parquet", "classifier_metrics.json", "classifier_training.json",
+        "confusion_matrix.json", "language_model_metrics.json", "language_model_training.json",
+        "logged_model.json", "reliability_diagram.json", "report.html", "review_examples.parquet",
+        "roc_curve.json", "sample_texts.json",
+    }  # fmt: skip
+    assert not list(tiny.rglob("*.tmp"))
+
+
+def test_rows_stay_aligned_from_documents_to_predictions(tiny: Path) -> None:
+    data = tiny / "data/tiny"
+    documents = pd.read_parquet(data / "02_intermediate/imdb/documents.parquet")
+    splits = pd.read_parquet(data / "02_intermediate/imdb/document_splits.parquet")
+    tokens = pq.read_metadata(data / "03_primary/imdb/tokens.parquet")
+    predictions = pd.read_parquet(data / "07_model_output/imdb/predictions.parquet")
+    assert len(documents) == len(splits) == tokens.num_rows == 4000
+    test = documents[documents["part"] == "test"]
+    assert predictions["row"].tolist() == test.index.tolist()
+    assert predictions["label"].tolist() == test["label"].tolist()
+    assert predictions["text"].tolist() == test["text"].tolist()
+    assert set(splits.loc[splits["classifier"] == "valid"].index) <= set(
+        documents[documents["part"] == "train"].index
+    )
+
+
+def test_metrics_name_rows_interval_and_baseline(tiny: Path) -> None:
+    folder = tiny / "data/tiny/08_reporting/imdb"
+    metrics = json.loads((folder / "classifier_metrics.json").read_text())
+    low, high = metrics["model"]["accuracy_interval"]
+    assert metrics["rows"] == 200
+    assert low < metrics["model"]["accuracy"] < high
+    assert metrics["baseline"]["accuracy"] > 0.7, "the sample is learnable from n-grams"
+    language_model = json.loads((folder / "language_model_metrics.json").read_text())
+    assert language_model["start"] == {"from": "random"}
+    assert language_model["perplexity"] < 500, "better than guessing among the 500 words"
+
+
+def test_the_run_is_in_mlflow_with_parameters_epochs_and_model(tiny: Path) -> None:
+    with sqlite3.connect(tiny / "mlflow.db") as database:
+        statuses = database.execute("select status from runs").fetchall()
+        params = dict(database.execute("select key, value from params"))
+        metrics = database.execute("select key, step, value from metrics").fetchall()
+    assert statuses == [("FINISHED",)]
+    assert params["imdb.language_model.training.phases.0.lr"] == "0.01"
+    assert params["imdb.language_model.start.from"] == "random"
+    steps = [step for name, step, _ in metrics if name == "imdb.classifier.valid_accuracy"]
+    assert sorted(steps) == [0, 1] or sorted(steps) == [1, 2]
+    assert "imdb.language_model.perplexity" in {name for name, _, _ in metrics}
+    model = json.loads((tiny / "data/tiny/08_reporting/imdb/logged_model.json").read_text())
+    assert model["model_uri"].startswith("models:/")
+    assert not list((tiny / "mlartifacts").rglob("*.pkl"))
+
+
+def test_a_second_run_loads_what_is_finished_and_changes_nothing(tiny: Path, kedro: Kedro) -> None:
+    models = tiny / "data/tiny/06_models/imdb"
+    names = ("language_model.safetensors", "classifier.safetensors")
+    before = {name: sha256_file(models / name) for name in names}
+    result = kedro(tiny, "run", "--pipeline=imdb", "--env=tiny")
+    assert result.returncode == 0, result.stdout
+    assert "language model: is finished already" in result.stdout
+    assert "classifier: is finished already" in result.stdout
+    assert {name: sha256_file(models / name) for name in names} == before
+
+
+def test_a_changed_recipe_trains_anew_and_the_log_says_why(tiny: Path, kedro: Kedro) -> None:
+    parameters = tiny / "conf/tiny/imdb/parameters.yml"
+    original = parameters.read_text()
+    changed = yaml.safe_load(original)
+    changed["imdb"]["classifier"]["training"]["phases"][0]["lr"] = 0.02
+    parameters.write_text(yaml.safe_dump(changed))
+    try:
+        result = kedro(
+            tiny, "run", "--pipeline=imdb", "--env=tiny", "--nodes=imdb.train_classifier"
+        )
+    finally:
+        parameters.write_text(original)
+    assert result.returncode == 0, result.stdout
+    assert "0.01 → 0.02" in result.stdout or "0.01 -> 0.02" in result.stdout, result.stdout
+    bundle = load_bundle(tiny / "data/tiny/06_models/imdb/classifier.safetensors")
+    assert bundle.metadata["labels"] == ["negative", "positive"]
+
+
+def test_a_misspelt_parameter_is_refused_before_any_node_runs(clone: Path, kedro: Kedro) -> None:
+    parameters = clone / "conf/tiny/imdb/parameters.yml"
+    parameters.write_text(parameters.read_text().replace("max_size:", "max_sizes:"))
+    result = kedro(clone, "run", "--pipeline=imdb", "--env=tiny")
+    assert result.returncode != 0
+    assert "max_sizes" in result.stdout
+    assert "Running node" not in result.stdout
