@@ -37,7 +37,11 @@ def main() -> None:
     start = time.perf_counter()
     from_archive = options.texts.suffix == ".gz"
     texts = pa.chunked_array(
-        [pa.array(reviews(options.texts) if from_archive else json.loads(options.texts.read_text()))]
+        [
+            pa.array(
+                reviews(options.texts) if from_archive else json.loads(options.texts.read_text())
+            )
+        ]
     )
     read = time.perf_counter()
     tokens = tokenize([texts], TokenizerConfig(workers=options.workers))

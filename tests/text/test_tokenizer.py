@@ -219,6 +219,8 @@ def test_a_failing_rule_and_a_dying_process_say_so(
     monkeypatch.setattr(tokenizer, "_WORTH_A_POOL", 0)
     with pytest.raises(ValueError, match=r"'bad_rules:fails' failed on row 20 \(ZeroDivisionError"):
         words(TEXT, rules=["bad_rules:fails"], workers=2)
+    with pytest.raises(ValueError, match="no tokenizer for language 'tlh'"):
+        words(TEXT, language="tlh", workers=2)
     with pytest.raises(RuntimeError, match="a tokenizer process died at about row 0"):
         words(TEXT, rules=["bad_rules:dies"], workers=2)
 
@@ -227,7 +229,7 @@ def test_spacy_is_imported_late_and_torch_never_in_a_worker() -> None:
     code = (
         "import sys, gradual.text.tokenizer as t\n"
         "assert 'spacy' not in sys.modules and 'torch' not in sys.modules\n"
-        "t._start_worker(t.TokenizerConfig())\n"
+        "t._encode_in_worker(t.TokenizerConfig(), 0, [['a']], False)\n"
         "assert sys.modules['torch'] is None and 'spacy' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=dict(os.environ))

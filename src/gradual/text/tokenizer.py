@@ -129,7 +129,6 @@ def tokenize(
     )
     workers = min(config.workers or _cores(), -(-n_documents // _BATCH))
     if workers > 1 and n_characters >= _WORTH_A_POOL:
-        _Encoder(config)  # a bad rule or language is clearer from here than from a worker
         results = _in_pool(config, batches, workers)
     else:
         encoder = _Encoder(config)
@@ -281,6 +280,7 @@ class _Chunks(dict[str, tuple[int, ...]]):
         super().__init__()
         self.rules, self.token_rules = rules, token_rules
         self.cut, self.by_chunk = _spacy_tokenizer(language)
+        self.pieces: dict[str, tuple[int, ...]] = {}  # The, THE and the need spaCy once
         self.words: list[str] = []
         self.code_of_word: dict[str, int] = {}
 
@@ -291,15 +291,25 @@ class _Chunks(dict[str, tuple[int, ...]]):
         return code
 
     def __missing__(self, chunk: str) -> tuple[int, ...]:
-        text = reduce(lambda text, rule: rule.apply(text), self.rules, chunk)
-        if text.isspace():
-            text = text.removeprefix(" ")
-        words = self.cut(text)
-        for rule in self.token_rules:
-            words = [rule.apply(word) for word in words]
-        codes = tuple(self.code(word) for word in words)
+        changed = reduce(lambda text, rule: rule.apply(text), self.rules, chunk)
+        if changed.isspace():
+            pieces = [changed.removeprefix(" ")]
+        else:  # the rules' marks stand apart
+            pieces = changed.split(" ") if self.by_chunk else [changed]
+        codes = tuple(chain.from_iterable(map(self._codes, pieces)))
         if len(chunk) <= _LONGEST_REMEMBERED:
             self[chunk] = codes
+        return codes
+
+    def _codes(self, piece: str) -> tuple[int, ...]:
+        codes = self.pieces.get(piece)
+        if codes is None:
+            words = self.cut(piece)
+            for rule in self.token_rules:
+                words = [rule.apply(word) for word in words]
+            codes = tuple(self.code(word) for word in words)
+            if len(piece) <= _LONGEST_REMEMBERED:
+                self.pieces[piece] = codes
         return codes
 
 
@@ -309,14 +319,16 @@ def _spacy_tokenizer(language: str) -> tuple[Callable[[str], list[str]], bool]:
     from spacy.tokenizer import Tokenizer
 
     try:
-        tokenizer: Any = spacy.blank(language).tokenizer
+        nlp: Any = spacy.blank(language)
     except ImportError as error:  # what spaCy raises for both
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"spaCy has no tokenizer for language {language!r} ({reason}): use one of the codes "
             "on spacy.io/usage/models, `xx` for any language, or install what it asks for"
         ) from error
+    tokenizer = nlp.tokenizer
     if type(tokenizer) is Tokenizer:
+        nlp.vocab.lex_attr_getters = {}  # shape, stop word, …: worked out a word, and not used here
         for word in SPECIAL_TOKENS:
             tokenizer.add_special_case(word, [{"ORTH": word}])
         return lambda text: [token.text for token in tokenizer(text)], True
@@ -336,15 +348,14 @@ def _spacy_tokenizer(language: str) -> tuple[Callable[[str], list[str]], bool]:
 _encoder: _Encoder | None = None  # of a worker process
 
 
-def _start_worker(config: TokenizerConfig) -> None:
+def _encode_in_worker(
+    config: TokenizerConfig, first_row: int, columns: list[list[str]], mark: bool
+) -> _Encoded:
     global _encoder
-    # spaCy loads torch where it finds it: seconds and 300 MB a process, for nothing here.
-    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
-    _encoder = _Encoder(config)
-
-
-def _encode_in_worker(first_row: int, columns: list[list[str]], mark: bool) -> _Encoded:
-    assert _encoder is not None
+    if _encoder is None:
+        # spaCy loads torch where it finds it: seconds and 300 MB a process, for nothing here.
+        sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+        _encoder = _Encoder(config)
     return _encoder.encode(first_row, columns, mark)
 
 
@@ -355,10 +366,10 @@ def _in_pool(
     logger.info("tokenizing with %d processes", workers)
     context = multiprocessing.get_context("spawn")  # forking a process with threads can deadlock
     waiting: deque[tuple[int, Future[_Encoded]]] = deque()
-    with ProcessPoolExecutor(workers, context, _start_worker, (config,)) as pool:
+    with ProcessPoolExecutor(workers, context) as pool:
         try:
             for batch in batches:
-                waiting.append((batch[0], pool.submit(_encode_in_worker, *batch)))
+                waiting.append((batch[0], pool.submit(_encode_in_worker, config, *batch)))
                 if len(waiting) > 2 * workers:  # enough to keep all busy, little in memory
                     yield waiting[0][1].result()
                     waiting.popleft()
