@@ -19,10 +19,13 @@ Kedro = Callable[..., CompletedProcess[str]]
 def test_every_artifact_of_the_catalog_is_there(tiny: Path) -> None:
     reporting = tiny / "data/tiny/08_reporting/imdb"
     assert {path.name for path in reporting.iterdir()} == {
-        "batch.html", "batch.parquet", "classifier_metrics.json", "classifier_training.json",
-        "confusion_matrix.json", "language_model_metrics.json", "language_model_training.json",
-        "logged_model.json", "reliability_diagram.json", "report.html", "review_examples.parquet",
-        "roc_curve.json", "sample_texts.json",
+        "batch.html", "batch.parquet", "classifier_metrics.json", "figures",
+        "language_model_metrics.json", "logged_model.json", "report.html",
+        "review_examples.parquet", "sample_texts.json",
+    }  # fmt: skip
+    assert {path.stem for path in (reporting / "figures").iterdir()} == {
+        "classifier_training", "confusion_matrix", "language_model_training",
+        "reliability_diagram", "roc_curve",
     }  # fmt: skip
     assert not list(tiny.rglob("*.tmp"))
 
@@ -107,3 +110,15 @@ def test_a_misspelt_parameter_is_refused_before_any_node_runs(clone: Path, kedro
     assert result.returncode != 0
     assert "max_sizes" in result.stdout
     assert "Running node" not in result.stdout
+
+
+def test_the_range_test_suggests_rates_and_draws_them(tiny: Path, kedro: Kedro) -> None:
+    result = kedro(tiny, "run", "--pipeline=imdb_range_test", "--env=tiny")
+    assert result.returncode == 0, result.stdout
+    reporting = tiny / "data/tiny/08_reporting/imdb"
+    for stage in ("language_model", "classifier"):
+        suggestions = json.loads((reporting / f"{stage}_range_test.json").read_text())
+        assert set(suggestions) == {"valley", "steepest", "minimum/10"}
+        assert all(1e-7 <= rate <= 10 for rate in suggestions.values())
+        figure = json.loads((reporting / f"figures/{stage}_range_test.json").read_text())
+        assert figure["layout"]["xaxis"]["type"] == "log"
