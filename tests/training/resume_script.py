@@ -1,9 +1,15 @@
-"""Trains the toy in children that are killed at random, until one gets to the end.
+"""Trains the toy in children that kill -9 ends at random points, until one gets to the end.
+
+The first ones die while they write a checkpoint, at a random one and a random place in it; the
+next ones at a random time.
 
 Forks from a process that has only imported torch, so that a start costs milliseconds.
 
+Trains once without a disturbance into FOLDER/whole, then so into FOLDER/pieces.
+
 Usage: resume_script.py FOLDER PRECISION CHECKPOINT_SECONDS SEED
-Prints one JSON object: how many children were killed, and how many of them while writing.
+Prints one JSON object: how many children were killed, how many left a half-written file, and
+what is left in the end.
 """
 
 import json
@@ -19,10 +25,13 @@ import torch.profiler
 from safetensors.torch import save_file
 from toy_task import Toy
 
+from gradual.training import sealed
 from gradual.training.checkpoint import CheckpointStore
 from gradual.training.config import Phase, TrainingConfig
 from gradual.training.engine import fit
 from gradual.training.files import atomic_path
+
+NEVER = 1e9
 
 
 def train(folder: Path, precision: str, seconds: float) -> None:
@@ -34,29 +43,51 @@ def train(folder: Path, precision: str, seconds: float) -> None:
         checkpoint_seconds=seconds,
     )
     task = Toy(rows=320)
-    store = CheckpointStore(folder / "store") if seconds < 1e6 else None
+    store = CheckpointStore(folder / "store") if seconds < NEVER else None
     fit(task, config, name="toy", store=store, key={"rows": 320})
     with atomic_path(folder / "weights.safetensors") as path:
         save_file(task.model.state_dict(), path)
+
+
+def die_while_writing(chance: random.Random, last: int) -> None:
+    """Let this process die in one of its next saves: file empty, half written, or whole."""
+    real, after, part = sealed.safetensors.torch.save_file, chance.randint(1, last), chance.random()
+    saves = 0
+
+    def save(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+        nonlocal saves
+        saves += 1
+        real(tensors, path, metadata)
+        if saves == after:
+            os.truncate(path, int(path.stat().st_size * min(1.0, 1.2 * part)))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sealed.safetensors.torch.save_file = save
 
 
 def main() -> None:
     torch.set_num_threads(1)
     torch.optim.AdamW([torch.zeros(1)])  # imports a second's worth of modules
     folder, precision, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-    chance = random.Random(int(sys.argv[4]))
+    seed = int(sys.argv[4])
+    chance = random.Random(seed)
     killed = writing = 0
+    if os.fork() == 0:
+        train(folder / "whole", precision, seconds=NEVER)
+        os._exit(0)
+    os.wait()
     while True:
+        early = killed < 6
         child = os.fork()
         if child == 0:
-            train(folder, precision, seconds)
+            if early:
+                # Where the clock decides, there may not be a second save.
+                die_while_writing(random.Random(seed + killed), last=1 if seconds else 5)
+            train(folder / "pieces", precision, seconds)
             os._exit(0)
-        if seconds < 1e6 and killed < 15:
-            time.sleep(chance.uniform(0.01, 0.15))
-            deadline = time.monotonic() + 1
-            while killed % 2 and time.monotonic() < deadline:  # every other one while it writes
-                if any((folder / "store").glob(".*.tmp")):
-                    break
+        wait = chance.uniform(0.02, 0.25)
+        if not early and killed < 10:
+            time.sleep(wait)
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
@@ -65,8 +96,8 @@ def main() -> None:
         if code != -signal.SIGKILL:
             sys.exit(f"the child ended with {code}")
         killed += 1
-        writing += any((folder / "store").glob(".*.tmp"))
-    left = [path.name for path in folder.rglob("*") if path.is_file()]
+        writing += any((folder / "pieces" / "store").glob(".*.tmp"))
+    left = [path.name for path in (folder / "pieces").rglob("*") if path.is_file()]
     sys.stdout.write(json.dumps({"killed": killed, "writing": writing, "left": sorted(left)}))
 
 
