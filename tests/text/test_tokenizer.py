@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -229,7 +230,48 @@ def test_spacy_is_imported_late_and_torch_never_in_a_worker() -> None:
     code = (
         "import sys, gradual.text.tokenizer as t\n"
         "assert 'spacy' not in sys.modules and 'torch' not in sys.modules\n"
+        "t._start_worker()\n"
         "t._encode_in_worker(t.TokenizerConfig(), 0, [['a']], False)\n"
         "assert sys.modules['torch'] is None and 'spacy' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=dict(os.environ))
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes in /proc")
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "slow_rules.py").write_text(
+        "import os, pathlib, time\n"
+        "def slow(text):\n"
+        "    pathlib.Path(__file__).with_name(f'{os.getpid()}.pid').touch()\n"
+        "    time.sleep(50)\n"
+    )
+    (tmp_path / "main.py").write_text(
+        "from gradual.text import tokenizer as t\n"
+        "if __name__ == '__main__':\n"
+        "    t._BATCH, t._WORTH_A_POOL = 1, 0\n"
+        "    t.tokenize([['a', 'b']], t.TokenizerConfig(rules=('slow_rules:slow',), workers=2))\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "main.py")])
+
+    def workers() -> list[int]:
+        return [int(path.stem) for path in tmp_path.glob("*.pid")]
+
+    def running(pid: int) -> bool:
+        try:
+            return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return False
+
+    try:
+        wait_until(lambda: len(workers()) == 2)
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_until(lambda: not any(map(running, workers())))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)

@@ -73,7 +73,7 @@ def replace_rep(text: str) -> str:
 
 # The characters around a run belong to the match, so of two runs with one blank between them only
 # the first is found: as in the reference.
-_REPEATED_WORD = re.compile(r"(?:\s|^)(\w+)((?:\s+\1){2,})(\W|$)")
+_REPEATED_WORD = re.compile(r"(?:\s|^)(\w++)((?:\s++\1){2,})(\W|$)")
 
 
 def replace_wrep(text: str) -> str:

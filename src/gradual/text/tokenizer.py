@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import re
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -348,13 +349,25 @@ def _spacy_tokenizer(language: str) -> tuple[Callable[[str], list[str]], bool]:
 _encoder: _Encoder | None = None  # of a worker process
 
 
+def _start_worker() -> None:
+    # spaCy loads torch where it finds it: seconds and 300 MB a process, for nothing here.
+    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+    # A worker whose parent was killed would wait for ever for its next batch.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _encode_in_worker(
     config: TokenizerConfig, first_row: int, columns: list[list[str]], mark: bool
 ) -> _Encoded:
     global _encoder
-    if _encoder is None:
-        # spaCy loads torch where it finds it: seconds and 300 MB a process, for nothing here.
-        sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+    if _encoder is None:  # not in _start_worker, whose errors nobody would read
         _encoder = _Encoder(config)
     return _encoder.encode(first_row, columns, mark)
 
@@ -366,7 +379,7 @@ def _in_pool(
     logger.info("tokenizing with %d processes", workers)
     context = multiprocessing.get_context("spawn")  # forking a process with threads can deadlock
     waiting: deque[tuple[int, Future[_Encoded]]] = deque()
-    with ProcessPoolExecutor(workers, context) as pool:
+    with ProcessPoolExecutor(workers, context, _start_worker) as pool:
         try:
             for batch in batches:
                 waiting.append((batch[0], pool.submit(_encode_in_worker, config, *batch)))
