@@ -52,7 +52,7 @@ def tokenize_documents(
 ) -> pa.Table:
     """Cut every document into tokens; the result does not depend on the number of workers."""
     columns = [documents[name] for name in config.root.text_columns]
-    tokens = tokenizers.tokenize(columns, tokenizer.root)
+    tokens = tokenizers.tokenize(columns, tokenizer.root, names=config.root.text_columns)
     n_tokens = pc.sum(pc.list_value_length(tokens["tokens"])).as_py()
     logger.info("%s documents hold %s tokens.", f"{tokens.num_rows:,}", f"{n_tokens:,}")
     tracking.log_metrics({"documents": tokens.num_rows, "tokens": n_tokens})
