@@ -3,12 +3,14 @@
 The labelled file has the schema of the lesson's ``imdb_sample``: ``label,text,is_valid``. The
 unlabelled file (column ``text``) plays the part of IMDB's unsupervised reviews.
 
-What makes the sample useful is its lexicon. Several hundred evaluative words and idioms per
-polarity are drawn from a long-tailed distribution, so most of them are rare or absent in the 800
-labelled training reviews, yet in all the texts together they keep company with others of the same
-polarity (coordinated adjectives share their polarity, "but" turns it: Hatzivassiloglou & McKeown
-1997). A language model can learn that company without labels. Both polarities use the same
-sentence patterns: only the choice of words, negation and contrast tell them apart.
+What makes the sample useful is its lexicon. Some 450 evaluative words and idioms per polarity are
+drawn from a long-tailed distribution, so most of them are rare or absent in the 800 labelled
+training reviews, yet in all the texts together they keep company with others of their kind:
+coordinated adjectives share their polarity and "but" turns it (Hatzivassiloglou & McKeown 1997),
+and a reviewer, who has one of three circles of words for praise and one of three for blame, keeps
+to it. A language model learns that company without labels; what remains for the labels to tell is
+which circles are praise. Both polarities use the same sentence patterns: only the choice of words,
+negation and contrast tell them apart.
 
 The same seed gives the same bytes: only ``random.Random.random`` is used, whose sequence Python
 guarantees.
@@ -63,21 +65,7 @@ ADJECTIVES = {
         amusing, artful, assured, astute, atmospheric, beguiling, bewitching, blissful, bracing,
         breathtaking, breezy, buoyant, celestial, cheering, commanding, consummate, convincing,
         crisp, daring, deft, delicious, dignified, disarming, droll, dynamic, ebullient, ecstatic,
-        effervescent, electrifying, eloquent, enthralling, entrancing, evocative, exemplary,
-        expressive, exuberant, faultless, feisty, finespun, first-rate, galvanising, generous,
-        glorious, glowing, handsome, hypnotic, idyllic, incisive, incomparable, infectious,
-        intricate, jaunty, kindly, limpid, lovable, majestic, mellifluous, meticulous, mirthful,
-        momentous, peerless, perky, piercing, plucky, quotable, rapturous, resplendent, rhapsodic,
-        sagacious, scintillating, serene, shapely, silken, singular, snappy, stupendous, sterling,
-        tantalising, tasteful, top-notch, unerring, unimprovable, unmissable, valiant, velvety,
-        vivacious, winning, winsome, world-class, zestful, ageless, ambitious, animated,
-        arresting, bittersweet, bountiful, bubbly, cathartic, cogent, deep, discerning, dreamlike,
-        earnest, enlivening, enriching, ethereal, exacting, fetching, fleet, fluid, gallant,
-        gleaming, gutsy, harmonious, hearty, high-spirited, illuminating, jolly, keen, lively,
-        lilting, merry, multilayered, opulent, painterly, piquant, punchy, quick-witted, rapt,
-        rib-tickling, ripping, sharp, shimmering, side-splitting, smart, soaring, sonorous,
-        spine-tingling, springy, steadfast, stimulating, swift, swoonworthy, tightly-wound,
-        triumphant, uncanny, unhurried, urbane, vigorous, visionary, wholesome, zippy
+        effervescent, electrifying, eloquent, enthralling, entrancing, evocative, exemplary
     """),
     -1: words("""
         bad, boring, terrible, awful, dull, predictable, silly, weak, horrible, stupid, poor,
@@ -99,22 +87,7 @@ ADJECTIVES = {
         juvenile, laboured, lacklustre, laughable, leaden, lethargic, limp, listless, lousy,
         ludicrous, lukewarm, lumbering, maddening, manipulative, maudlin, mawkish, meandering,
         mechanical, mediocre, mindless, miscast, miserable, misguided, moronic, muddled, mundane,
-        murky, nauseating, nonsensical, numbing, obnoxious, obvious, oafish, overblown, overlong,
-        overwrought, painful, paltry, pathetic, patronising, pedestrian, perfunctory, phoney,
-        plodding, pompous, ponderous, preachy, preposterous, pretentious, puerile, rambling,
-        rancid, rickety, risible, rote, rubbishy, sappy, scattershot, schmaltzy, senseless,
-        shabby, shambolic, shapeless, shoddy, sickly, simplistic, skeletal, slapdash, slipshod,
-        sloppy, sluggish, smug, soggy, sophomoric, soporific, soulless, spineless, stale, starchy,
-        sterile, stilted, stodgy, strained, stuffy, stultifying, sub-par, substandard, synthetic,
-        tacky, tasteless, tawdry, tepid, threadbare, tinny, tiresome, toneless, toothless, torpid,
-        tortured, trashy, trite, turgid, unbearable, unconvincing, undercooked, unfunny,
-        uninspired, unwatchable, vacuous, vapid, vile, vulgar, washed-out, watery, wearisome,
-        witless, worthless, wretched, yawn-inducing, addled, bogus, bungled, calculated, charred,
-        clammy, congested, counterfeit, cramped, curdled, decrepit, dingy, disposable,
-        dilapidated, doltish, fumbling, gaudy, gormless, grubby, hare-brained, inconsequential,
-        jumbled, mangled, meagre, mouldy, myopic, overcooked, paint-by-numbers, plastic, rotten,
-        rusty, scrappy, second-rate, slushy, sour, stunted, third-rate, thudding, thankless,
-        unoriginal, unpalatable, vexing, woeful
+        murky, nauseating, nonsensical, numbing, obnoxious, obvious, oafish, overblown, overlong
     """),
 }
 
@@ -289,7 +262,7 @@ PLOTS = words("""
 PLACES = words("""
     Lisbon, Marseille, a small town in Ohio, Vienna, the Scottish islands, Buenos Aires, Kyoto,
     the Alps, Naples, Cairo, a mining town, New Orleans, Prague, the far north, Istanbul, Chicago,
-    the suburbs, a monastery, Bombay, the moon, a sleepy harbour, Berlin, Dublin, Havana
+    the suburbs, a monastery, Bombay, Helsinki, a sleepy harbour, Berlin, Dublin, Havana
 """)
 ASPECTS = words("""
     the script, the acting, the dialogue, the music, the ending, the plot, the camera work, the
@@ -385,12 +358,11 @@ VERDICT_PATTERNS = (
 
 
 class Choice:
-    """Draws entries with weights 1 / (rank + offset) ** exponent, which has a long tail."""
+    """Draws entries with weights 1/2, 1/3, 1/4 …, as in Zipf's law: a few words and a long tail."""
 
-    def __init__(self, entries: Sequence[str], exponent: float, offset: float) -> None:
+    def __init__(self, entries: Sequence[str]) -> None:
         self.entries = entries
-        weights = ((rank + offset) ** -exponent for rank in range(1, len(entries) + 1))
-        self.cumulative = list(accumulate(weights))
+        self.cumulative = list(accumulate(1 / (rank + 2) for rank in range(len(entries))))
 
     def draw(self, rng: random.Random) -> str:
         """Return one entry."""
@@ -406,10 +378,15 @@ LEXICON = {
     "feeling": FEELINGS,
     "advice": ADVICE,
 }
+VOICES = 3
+"""Circles of words per polarity; a reviewer keeps to one of each, whatever the part of speech."""
+PURITY = 0.98
+"""Share of the words that do come from the reviewer's circle."""
 CHOICES = {
-    (kind, side): Choice(entries, exponent=0.8, offset=5)
+    (kind, side, voice): Choice(entries if voice is None else entries[voice::VOICES])
     for kind, sides in LEXICON.items()
     for side, entries in sides.items()
+    for voice in (None, *range(VOICES))
 }
 NEUTRAL = {
     "genre": GENRES,
@@ -448,6 +425,7 @@ class Reviewer:
             "genre": self.any(GENRES),
             "year": str(1931 + int(rng.random() * 85)),
         }
+        self.voices = {1: int(rng.random() * VOICES), -1: int(rng.random() * VOICES)}
         self.said: set[str] = set()
         self.unused: dict[tuple[str, ...], list[str]] = {}
 
@@ -472,10 +450,12 @@ class Reviewer:
 
     def draw(self, kind: str, side: int) -> str:
         """Draw what this review has not said yet from the lexicon of one polarity."""
-        while (entry := CHOICES[kind, side].draw(self.rng)) in self.said:
-            pass
-        self.said.add(entry)
-        return entry
+        while True:
+            voice = self.voices[side] if self.chance(PURITY) else None
+            entry = CHOICES[kind, side, voice].draw(self.rng)
+            if entry not in self.said:
+                self.said.add(entry)
+                return entry
 
     def strong(self, side: int) -> str:
         """Draw an adjective, sometimes with an intensifier, sometimes in capitals."""
@@ -489,7 +469,7 @@ class Reviewer:
         if self.chance(0.10):
             return f"neither {self.draw('adjective', -side)} nor {self.draw('adjective', -side)}"
         first, last = self.draw("adjective", side), self.strong(side)
-        if self.chance(0.25):
+        if self.chance(0.6):
             return f"{first}, {self.draw('adjective', side)} and {last}"
         return f"{first} and {last}"
 
@@ -513,14 +493,14 @@ class Reviewer:
         return sentence(re.sub(r"\{(a )?(\w+)([+-]?)\}", value, pattern))
 
     def body(self, mixed: bool) -> list[str]:
-        """Write three to five sentences of opinion.
+        """Write four to six sentences of opinion.
 
         A mixed review says nearly as much for the other side, and its verdict decides.
         """
         side = self.side
-        own, turned, contrast = (0.50, 0.62, 0.77) if mixed else (0.80, 0.88, 0.98)
+        own, turned, contrast = (0.44, 0.56, 0.74) if mixed else (0.74, 0.84, 0.97)
         sentences = []
-        for _ in range(3 + int(self.rng.random() * 3)):
+        for _ in range(4 + int(self.rng.random() * 3)):
             draw = self.rng.random()
             if draw < own:
                 sentences.append(self.fill(self.once(OPINION_PATTERNS), side))
@@ -552,14 +532,14 @@ class Reviewer:
         patterns = [self.any(PLOT_PATTERNS), self.any(CONTEXT_PATTERNS)]
         if self.chance(0.6):
             patterns.reverse()
-        if self.chance(0.35):
+        if self.chance(0.75):
             patterns.pop()
         head = [self.fill(pattern, self.side) for pattern in patterns]
         if self.chance(0.06):
             head.insert(0, self.fill(self.any(VERDICT_PATTERNS), self.side))
         if self.chance(0.06):
             head.append(self.any(("Hmmmm.", "Well...", "Wow!!!", "Hmm, where to begin?")))
-        mixed = self.chance(0.28)
+        mixed = self.chance(0.40)
         separator = "<br /><br />" if self.chance(0.3) else " "
         return " ".join(head) + separator + " ".join(self.body(mixed) + self.ending(mixed))
 

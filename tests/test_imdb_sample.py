@@ -110,5 +110,5 @@ def test_most_adjectives_are_rare_in_the_training_reviews(
         return pd.Series([joined.count(word) for word in adjectives])
 
     training = counts(labelled.loc[~labelled["is_valid"], "text"])
-    assert (training <= 8).mean() > 0.5
+    assert (training <= 12).mean() > 0.5  # in at most 1.5 % of the reviews
     assert (counts(unlabelled["text"]) >= 2 * training).mean() > 0.9
