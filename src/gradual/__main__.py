@@ -1,4 +1,4 @@
-"""Run the project as a program: ``python -m gradual --pipeline=imdb``, or ``gradual`` once installed."""
+"""Run the project as a program: ``python -m gradual --pipeline=imdb``."""
 
 import sys
 from pathlib import Path

@@ -120,10 +120,14 @@ def test_a_table_in_an_archive(pack: Any, tmp_path: Path) -> None:
 
 
 def test_several_text_columns_other_labels_and_kept_columns(tmp_path: Path) -> None:
-    content = "stars\ttitle\tbody\twhen\n1\tBad\t\t2020\n5\t\tGood\t2021\n?\tx\ty\t2022\n"
+    content = (
+        "stars\ttitle\tbody\twhen\tpart of\n1\tBad\t\t2020\ttrain\n5\t\tGood\t2021\ttrain\n"
+        "5\tFine\t\t2021\ttest\n?\tx\ty\t2022\ttrain\n"
+    )
     config = DocumentsConfig(
         text_columns=("title", "body"),
         label_column="stars",
+        split_column="part of",
         labels={1: "bad", 5: "good"},
         unlabelled=("?",),
         keep_columns=("when",),
@@ -132,7 +136,8 @@ def test_several_text_columns_other_labels_and_kept_columns(tmp_path: Path) -> N
     assert documents.column_names == ["source", "title", "body", "when", "label", "part"]
     assert _rows(documents)[1:] == [
         ("t.tsv row 2", "", "Good", "2021", "good", "train"),
-        ("t.tsv row 3", "x", "y", "2022", None, "unlabelled"),
+        ("t.tsv row 3", "Fine", "", "2021", "good", "test"),
+        ("t.tsv row 4", "x", "y", "2022", None, "unlabelled"),
     ]
 
 
@@ -187,6 +192,10 @@ def test_a_very_long_text(tmp_path: Path) -> None:
             r"row 4 \(and 1 more\) has no te",
         ),
         ("label,text,is_valid\nnegative,bad,True\n", "no training rows, only 1 test negative"),
+        (
+            "label,text,is_valid\nnegative,bad,False\npositive,good,False\n",
+            "no labelled test rows .* only 1 train negative, 1 train positive: .*'split_column'",
+        ),
         ("label,text,is_valid\nnegative,bad,False\n", r"has 1 label among .* \['negative'\]"),
     ],
 )

@@ -300,6 +300,12 @@ def _check_parts(documents: pa.Table, source: Path, config: DocumentsConfig) -> 
             "classifier needs two, correct the settings 'labels' and 'parts' or the source"
         )
     tested = set(labels.filter(pc.equal(parts, "test")).unique().to_pylist())
+    if not tested:
+        raise DocumentsError(
+            f"{source} gives no labelled test rows to score a classifier on, only "
+            f"{_summary(documents)}: name them with 'split_column' and 'parts', or draw some from "
+            "the training rows, for example with `test: {method: random, fraction: 0.2}`"
+        )
     if tested - trained:
         raise DocumentsError(
             f"{source} has the label {min(tested - trained)!r} in the test rows but in no training "

@@ -68,10 +68,10 @@ def plot_training(history: pd.DataFrame) -> go.Figure:
 def fit_baseline(
     documents: pa.Table, document_splits: pa.Table, config: RootModel[DocumentsConfig]
 ) -> pd.DataFrame:
-    """Fit TF-IDF with logistic regression on the training rows; predict the scored rows.
+    """Fit TF-IDF with logistic regression on the training rows; predict the test rows.
 
     Returns:
-        One row a scored document, one column a class.
+        One row a test document, one column a class.
     """
     labels, train_rows = labels_of(documents), part(document_splits, "train")
     classes = sorted(set(labels[train_rows]))
@@ -80,7 +80,7 @@ def fit_baseline(
         labels,
         train_rows,
         classes=classes,
-        predict_rows=scored(document_splits),
+        predict_rows=part(document_splits, "test"),
     )
     return pd.DataFrame(probabilities, columns=classes)
 
@@ -96,9 +96,9 @@ def predict(
     """Predict the test documents, once, and put both models' answers into one table.
 
     Returns:
-        One row a scored document, in the order of the documents.
+        One row a test document, in the order of the documents.
     """
-    rows = np.flatnonzero(scored(document_splits))
+    rows = np.flatnonzero(part(document_splits, "test"))
     return examples.predictions_table(
         rows,
         labels_of(documents)[rows],
@@ -215,12 +215,3 @@ def texts_of(documents: pa.Table, config: DocumentsConfig) -> list[str]:
 def part(document_splits: pa.Table, name: str) -> np.ndarray:
     """Return the boolean mask of the classifier's documents of one part."""
     return np.array(document_splits["classifier"].to_pylist(), dtype=object) == name
-
-
-def scored(document_splits: pa.Table) -> np.ndarray:
-    """Return the mask of the documents to score: test, or validation if there is no test part."""
-    test = part(document_splits, "test")
-    if test.any():
-        return test
-    logger.warning("There are no test documents: the validation rows are scored instead.")
-    return part(document_splits, "valid")
