@@ -57,7 +57,13 @@ def page(predictions: pd.DataFrame) -> str:
         training_figures=[figures.training_figure(history)],
         language_model={"perplexity": 23.4567, "unigram": {"accuracy": 0.0612}, "tokens": 123456},
         sample_texts={"I <i>liked</i>": "it & more </blockquote>"},
-        run={"seed": 7, "classifier": {"batch_size": 32}},
+        run={
+            "seed": 7,
+            "classifier": {
+                "batch_size": 32,
+                "phases": ({"epochs": 1, "lr": 0.02}, {"epochs": 2, "lr": (1e-3, 0.01)}),
+            },
+        },
     )
 
 
@@ -72,6 +78,7 @@ def test_page_has_everything(page: str) -> None:
         "unigram.accuracy</td><td>6.12%",
         "123,456",
         "classifier.batch size</td><td>32",
+        "epochs 1, lr 0.02; epochs 2, lr (0.001, 0.01)",
     ):
         assert text in page
 

@@ -318,6 +318,10 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]
 
 def _value(name: str, value: Any) -> str:
     """Format one value for people."""
+    if isinstance(value, (list, tuple)) and any(isinstance(entry, Mapping) for entry in value):
+        return "; ".join(
+            ", ".join(f"{key} {inner}" for key, inner in flatten(entry)) for entry in value
+        )
     if isinstance(value, float):
         return f"{value:.2%}" if "accuracy" in name and 0 <= value <= 1 else f"{value:,.4g}"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
