@@ -566,16 +566,16 @@ def train_classifier(
         "valid_rows": array_hash(valid),
         "language_model": "none" if language_model is None else language_model.hash,
     }
+    settings = dataclasses.asdict(config)
+    del settings["training"]  # how it came about, which the engine adds to the key itself
     history = fit(
         task,
         config.training,
         name="classifier",
         store=store,
-        key={"classifier": config, **dependencies},
+        key={"classifier": settings, **dependencies},
         on_epoch=on_epoch,
     )
-    settings = dataclasses.asdict(config)
-    del settings["training"]
     bundle = Bundle(
         kind=KIND,
         config=settings,

@@ -475,12 +475,14 @@ def train_language_model(
         "valid_rows": array_hash(valid_rows),
         "pretrained": start.get("bundle", "none"),
     }
+    settings = dataclasses.asdict(config)
+    del settings["training"]  # the engine adds it to the key itself
     history = fit(
         task,
         config.training,
         name="language model",
         store=store,
-        key={"language_model": config, **dependencies},
+        key={"language_model": settings, **dependencies},
         on_epoch=on_epoch,
     )
     bundle = Bundle(
