@@ -177,7 +177,7 @@ def to_markdown(results: pd.DataFrame) -> str:
         f"TF-IDF and logistic regression on all 800 labelled reviews: "
         f"{results['baseline'].iloc[0]:.3f}.",
         "Generator and recipe were chosen with seed 0's test accuracy on the embedded sample in",
-        "view; `results_other_sample.md` is the check, on reviews generated with another seed after that",
+        "view; `results_other_sample.md` is the check, on reviews of another seed made after that",
         "choice (`scripts/make_imdb_sample.py --seed 7 --output FOLDER`, then `--sample FOLDER`).",
         "",
         f"4 % of the labels are wrong on purpose. {platform.machine()}, "
