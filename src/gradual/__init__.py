@@ -4,6 +4,8 @@ import os
 
 __version__ = "0.1.0"
 
-# Threads that wait for each other in a busy loop slow training down twentyfold as soon as anything
-# else wants a core; asleep they cost little. OpenMP reads this once, when torch is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# How often OpenMP's threads look for work before they sleep. Its default is a thousand times more:
+# as fast on idle cores, but as soon as anything else wants one it slows small models down thirtyfold
+# (docs/benchmarks.md). OpenMP reads this once, when torch is first imported.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -131,12 +131,13 @@ def evaluate(
     return summary
 
 
-def draw(predictions: pd.DataFrame) -> tuple[go.Figure, go.Figure, go.Figure]:
-    """Draw the confusion matrix, the ROC curve and the reliability diagram."""
+def draw(predictions: pd.DataFrame) -> tuple[go.Figure, go.Figure, go.Figure, go.Figure]:
+    """Draw confusion matrix, ROC curve, reliability diagram and the spread of probabilities."""
     return (
         figures.confusion_matrix_figure(predictions),
         figures.roc_figure(predictions),
         figures.reliability_figure(predictions),
+        figures.probability_figure(predictions),
     )
 
 
@@ -154,6 +155,7 @@ def write_report(
     confusion_matrix: go.Figure,
     roc_curve: go.Figure,
     reliability_diagram: go.Figure,
+    probability_histogram: go.Figure,
     review_examples: pd.DataFrame,
     config: RootModel[ClassifierConfig],
 ) -> str:
@@ -161,7 +163,7 @@ def write_report(
     return report.html_report(
         classifier_metrics,
         title="Texts: language model and classifier",
-        figures=[confusion_matrix, roc_curve, reliability_diagram],
+        figures=[confusion_matrix, roc_curve, reliability_diagram, probability_histogram],
         examples=review_examples,
         training_figures=[language_model_training_plot, classifier_training_plot],
         language_model=language_model_metrics,

@@ -66,7 +66,12 @@ def create_pipeline() -> Pipeline:
             Node(
                 func=nodes.draw,
                 inputs="predictions",
-                outputs=["confusion_matrix", "roc_curve", "reliability_diagram"],
+                outputs=[
+                    "confusion_matrix",
+                    "roc_curve",
+                    "reliability_diagram",
+                    "probability_histogram",
+                ],
                 name="draw_classifier_figures",
             ),
             Node(
@@ -86,6 +91,7 @@ def create_pipeline() -> Pipeline:
                     "confusion_matrix": "confusion_matrix",
                     "roc_curve": "roc_curve",
                     "reliability_diagram": "reliability_diagram",
+                    "probability_histogram": "probability_histogram",
                     "review_examples": "review_examples",
                     "config": "params:classifier",
                 },
