@@ -28,10 +28,11 @@ def names(folder):
 def test_atomic_path_writes_into_a_folder_that_did_not_exist(tmp_path):
     target = tmp_path / "a" / "b" / "file.txt"
     with atomic_path(target) as temporary:
-        assert temporary.parent == target.parent
-        assert temporary.name.startswith(".")
-        assert temporary.name.endswith(".tmp")
+        assert temporary.parent.parent == target.parent
+        assert temporary.parent.name.startswith(".")
+        assert temporary.parent.name.endswith(".tmp")
         temporary.write_text("new")
+        temporary.with_name("what a library puts beside it").write_text("half")
         assert not target.exists()
     assert target.read_text() == "new"
     assert names(target.parent) == ["file.txt"]
@@ -67,8 +68,8 @@ def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path):
     assert len(names(tmp_path)) == 1
     mine = target.with_name(f".{target.name}.{os.getpid()}-abc.tmp")  # that process is alive
     other = target.with_name(f".other.txt.{2**22 + 1}-abc.tmp")
-    mine.write_text("")
-    other.write_text("")
+    mine.mkdir()
+    other.mkdir()
     with atomic_path(target) as temporary:
         temporary.write_text("new")
     assert names(tmp_path) == sorted([target.name, mine.name, other.name])

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,18 @@ _BLOCK = 1 << 20
 def atomic_path(path: Path) -> Iterator[Path]:
     """Replace a file in one step: either the whole new content or the old file.
 
-    The body writes to a temporary path in the same folder. When it ends well, the temporary is
-    flushed to the disk, renamed over ``path`` and the rename flushed too; when it raises, the
-    temporary is removed and ``path`` stays as it was. Temporaries that a killed process left
-    for the same target are removed first.
+    The body writes to a file in a temporary folder beside the target, so that what a library puts
+    next to its file (safetensors writes under a name of its own first) is cleared away with it.
+    When the body ends well, the file is flushed to the disk, renamed over ``path`` and the rename
+    flushed too; when it raises, ``path`` stays as it was. Either way the folder is removed, and
+    folders that a killed process left for the same target are removed first.
 
     Args:
         path: the file to write; missing parent folders are created.
 
     Yields:
-        A path in the same folder, named ``.<name>.<process>-<random>.tmp``, not yet existing.
+        A path with the target's name, not yet existing, in a folder beside the target that is
+        named ``.<name>.<process>-<random>.tmp``.
 
     Raises:
         FileNotFoundError: the body has not written the temporary file.
@@ -35,15 +38,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    folder = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    folder.mkdir()
     try:
+        temporary = folder / path.name
         yield temporary
         _flush(temporary, os.O_RDWR)
         temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     if os.name == "posix":  # elsewhere a folder cannot be opened
         _flush(path.parent, os.O_RDONLY)
 
@@ -58,8 +61,7 @@ def remove_leftovers(path: Path) -> None:
             continue
         process = name[len(prefix) :].split("-")[0]
         if process.isdigit() and not _alive(int(process)):
-            with contextlib.suppress(OSError):
-                path.with_name(name).unlink()
+            shutil.rmtree(path.with_name(name), ignore_errors=True)
 
 
 def _alive(process: int) -> bool:
