@@ -522,3 +522,14 @@ for name in ("spacy", "kedro", "mlflow", "pydantic", "sklearn", "plotly"):
 import gradual.text.classifier, gradual.text.generation
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_configured_eps_reaches_both_normalisations_of_the_head() -> None:
+    config = ClassifierConfig(
+        model=AWDLSTMConfig(embedding_size=4, hidden_size=5, layers=1), batch_norm_eps=0.01
+    )
+    model = new_classifier(12, 2, config, seed=0)
+    norms = [module for module in model.head if isinstance(module, torch.nn.BatchNorm1d)]
+    assert [norm.eps for norm in norms] == [0.01, 0.01]
+    with pytest.raises(ValueError, match="batch_norm_eps is 0"):
+        ClassifierConfig(batch_norm_eps=0.0)

@@ -81,6 +81,9 @@ class ClassifierConfig:
         pool_tokens: Words at a document's end that are pooled; those before are only read.
         head_size: Features between the head's two linear layers.
         head_dropout: Rate before the last layer; not scaled by `drop_mult`.
+        batch_norm_eps: What the head's normalisations add to a feature's variance. A small model's
+            pooled features can be the same for nearly all training documents; the larger this is,
+            the less a document that differs there (a very short one, say) is thrown off.
         drop_mult: Factor on every dropout rate of `model`.
     """
 
@@ -96,6 +99,7 @@ class ClassifierConfig:
     pool_tokens: int = 1_400
     head_size: int = 50
     head_dropout: float = 0.1
+    batch_norm_eps: float = 1e-5
     drop_mult: float = 0.5
 
     def __post_init__(self) -> None:
@@ -106,6 +110,8 @@ class ClassifierConfig:
             raise ValueError(
                 f"head_dropout is {self.head_dropout}: give a share from 0 up to below 1"
             )
+        if self.batch_norm_eps <= 0:
+            raise ValueError(f"batch_norm_eps is {self.batch_norm_eps}: give more than 0")
         if self.drop_mult < 0:
             raise ValueError(f"drop_mult is {self.drop_mult}: give 0 (no dropout) or more")
         self.model.scaled(self.drop_mult)  # refuses rates that reach 1
@@ -207,11 +213,11 @@ class ClassifierModel(nn.Module):
         self.encoder = AWDLSTM(vocabulary_size, model)
         features = 3 * model.embedding_size
         self.head = nn.Sequential(
-            _BatchNorm(features),
+            _BatchNorm(features, eps=config.batch_norm_eps),
             nn.Dropout(model.output_dropout),
             nn.Linear(features, config.head_size),
             nn.ReLU(),
-            _BatchNorm(config.head_size),
+            _BatchNorm(config.head_size, eps=config.batch_norm_eps),
             nn.Dropout(config.head_dropout),
             nn.Linear(config.head_size, classes),
         )
