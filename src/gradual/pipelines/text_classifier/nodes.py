@@ -123,7 +123,7 @@ def evaluate(
             f"{model}.{name}": value
             for model in ("model", "baseline")
             for name, value in summary[model].items()
-            if isinstance(value, float)
+            if isinstance(value, float) and name != "confidence"
         },
         prefix="classifier",
     )
