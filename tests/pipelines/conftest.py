@@ -34,7 +34,8 @@ def _clone(project: Path, folder: Path) -> Path:
         )
     shutil.rmtree(folder / "conf/local")
     (folder / "conf/local").mkdir()
-    shutil.copytree(project / "data/01_raw/imdb_sample", folder / "data/01_raw/imdb_sample")
+    for sample in (project / "data/01_raw").glob("*_sample"):
+        shutil.copytree(sample, folder / "data/01_raw" / sample.name)
     shutil.copy(project / "pyproject.toml", folder)
     shutil.copy(project / ".telemetry", folder)
     return folder

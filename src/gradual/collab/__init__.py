@@ -1,0 +1,1 @@
+"""Ratings and purchases: user and item factors, and what is recommended from them."""
