@@ -253,3 +253,48 @@ def test_mlflow_models_serve_answers_every_json_layout(
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
+
+
+def test_a_model_of_several_bundles_gets_them_all_and_its_parameters(
+    experiment: Callable[[Path], AbstractContextManager[mlflow.MlflowClient]], tmp_path: Path
+) -> None:
+    script = tmp_path / "sum_model.py"
+    script.write_text("""
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+from gradual.training.bundle import load_bundle
+
+
+class SumModel(PythonModel):
+    def load_context(self, context):
+        self.weights = sum(
+            float(load_bundle(context.artifacts[name]).state["weight"]) for name in ("one", "two")
+        )
+
+    def predict(self, context, model_input, params=None):
+        return model_input[["number"]] * self.weights * params["factor"]
+
+
+set_model(SumModel())
+""")
+    bundles = {
+        name: Bundle("sum", {}, {"weight": torch.tensor(value)}, {}, {})
+        for name, value in (("one", 1.0), ("two", 2.0))
+    }
+    with experiment(tmp_path), mlflow.start_run():
+        uri = tracking.log_model(
+            bundles,
+            script=script,
+            input_example=pd.DataFrame({"number": [1.5], "count": [3], "word": ["a"]}),
+            output_example=pd.DataFrame({"number": [4.5]}),
+            code=["training"],
+            requirements=["torch", "safetensors"],
+            name="sum",
+            params={"factor": 1.0},
+        )
+        model = mlflow.pyfunc.load_model(uri)
+    types = {c.name: c.type.name for c in model.metadata.signature.inputs.inputs}
+    assert types == {"number": "double", "count": "long", "word": "string"}
+    row = pd.DataFrame({"number": [2.0], "count": [1], "word": ["b"]})
+    assert model.predict(row)["number"].tolist() == [6.0]
+    assert model.predict(row, params={"factor": 10.0})["number"].tolist() == [60.0]

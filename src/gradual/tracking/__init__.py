@@ -6,7 +6,7 @@ MLflow only where one can be: nodes, notebooks and tests call these functions un
 
 import os
 
-from gradual.tracking.model import log_text_classifier
+from gradual.tracking.model import log_model, log_text_classifier
 from gradual.tracking.run import (
     flatten,
     log_artifact,
@@ -25,6 +25,7 @@ __all__ = [
     "log_artifact",
     "log_figure",
     "log_metrics",
+    "log_model",
     "log_params",
     "log_text_classifier",
     "namespace",

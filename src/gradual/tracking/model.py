@@ -5,29 +5,103 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradual.tracking.run import active_run_id, current_namespace
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.types import Schema
+
     from gradual.training.bundle import Bundle
 
 logger = logging.getLogger(__name__)
 
-# What the model's own code imports; the model's environment is built from these alone.
-_REQUIREMENTS = (
-    "mlflow",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "safetensors",
-    "spacy",
-    "torch",
-    "tqdm",
-)
-_CODE = ("__init__.py", "splits.py", "text", "training")
+# What a text model imports: the packages and the parts of this one.
+TEXT_REQUIREMENTS = ("numpy", "pandas", "pyarrow", "safetensors", "spacy", "torch", "tqdm")
+TEXT_CODE = ("splits.py", "text", "training")
+
+# MLflow's type by the kind of a NumPy type; all else is text. Wide types only: whoever asks a
+# model sends JSON or CSV, which know no narrow ones.
+_TYPES = {"b": "boolean", "i": "long", "u": "long", "f": "double", "M": "datetime"}
+
+
+def log_model(
+    bundles: Mapping[str, Bundle],
+    *,
+    script: Path,
+    input_example: pd.DataFrame,
+    output_example: pd.DataFrame,
+    code: Sequence[str],
+    requirements: Sequence[str],
+    name: str,
+    registered_name: str | None = None,
+    alias: str | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> str | None:
+    """Log a model made of bundles as an MLflow model that takes a table and answers with one.
+
+    The model is its bundles (safetensors), the named parts of this package and a script; nothing
+    of it is pickled. ``mlflow models predict`` and ``serve`` run it. Each kind of model has a
+    function ``log_<kind>`` that calls this one.
+
+    Args:
+        bundles: What the model is made of, by name: the script finds the file of each under
+            ``context.artifacts[name]``.
+        script: The model as code: defines a ``PythonModel`` and ends in ``set_model(…)``.
+        input_example: A few rows as the model takes them, stored with it to show how to call it;
+            columns and types become the signature's (numbers as long or double, all else text).
+        output_example: What the model answers to them; only columns and types are used.
+        code: Parts of the package `gradual` that the script imports, as names of files and
+            folders in it (`"text"`, `"splits.py"`).
+        requirements: Distributions that this code imports; their installed versions are logged.
+        name: The model's name in the run; the namespace comes before it (`imdb_classifier`).
+        registered_name: Register the model as the next version of this name.
+        alias: Point this alias (`champion`, …) of the registered model to the new version.
+        params: Default by name of what a caller may set at each prediction (`params` of the
+            script's ``predict``); None for nothing.
+
+    Returns:
+        The model's URI (`models:/m-…`), or None where no run is active.
+
+    Raises:
+        ValueError: If there is an alias without a registered name.
+    """
+    if alias is not None and registered_name is None:
+        raise ValueError(f"alias={alias!r} needs a registered_name: only those have aliases.")
+    if active_run_id() is None:
+        logger.debug("No active MLflow run: model %r is not logged.", name)
+        return None
+    import mlflow
+    from mlflow.models import ModelSignature, infer_signature
+
+    from gradual.training.bundle import save_bundle
+
+    signature = ModelSignature(inputs=_schema(input_example), outputs=_schema(output_example))
+    if params:
+        signature.params = infer_signature(params=dict(params)).params
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {key: Path(folder, f"{key}.safetensors") for key in bundles}
+        for key, bundle in bundles.items():
+            save_bundle(bundle, paths[key])
+        info = mlflow.pyfunc.log_model(
+            # MLflow refuses "." and "/" in a model's name.
+            name="_".join(filter(None, (current_namespace().replace(".", "_"), name))),
+            python_model=str(script),
+            artifacts={key: str(path) for key, path in paths.items()},
+            code_paths=[str(_copy_code(code, Path(folder)))],
+            pip_requirements=_versions(["mlflow", *requirements]),
+            signature=signature,
+            input_example=input_example,
+            registered_model_name=registered_name,
+        )
+    if registered_name is not None and alias is not None:
+        client = mlflow.MlflowClient()
+        client.set_registered_model_alias(registered_name, alias, info.registered_model_version)
+    return str(info.model_uri)
 
 
 def log_text_classifier(
@@ -40,69 +114,61 @@ def log_text_classifier(
 ) -> str | None:
     """Log a text classifier as an MLflow model that takes raw texts.
 
-    The model is its bundle (safetensors), this package's text and training code and a script;
-    nothing of it is pickled. ``mlflow models predict`` and ``serve`` run it with the column
-    `text` as input and answer `label` and `probability_<label>`. The example is classified
-    first, so that a bundle that does not work is not logged.
+    Its input is the column `text`, its answer `label` and `probability_<label>`. The example is
+    classified first, so that a bundle that does not work is not logged.
 
     Args:
         bundle: A bundle of the kind "text_classifier".
-        input_example: A few texts; they are stored with the model and show how to call it.
-        registered_name: Register the model as the next version of this name.
-        alias: Point this alias (`champion`, …) of the registered model to the new version.
-        name: The model's name in the run; the namespace comes before it (`imdb_classifier`).
+        input_example: A few texts.
+        registered_name: See `log_model`, and so for the others.
+        alias: A name for the new version.
+        name: The model's name in the run.
 
     Returns:
-        The model's URI (`models:/m-…`), or None where no run is active.
+        The model's URI, or None where no run is active.
 
     Raises:
         ValueError: If there is an alias without a registered name.
     """
-    if alias is not None and registered_name is None:
-        raise ValueError(f"alias={alias!r} needs a registered_name: only those have aliases.")
-    run_id = active_run_id()
-    if run_id is None:
-        logger.debug("No active MLflow run: model %r is not logged.", name)
-        return None
-    import mlflow
     import pandas as pd
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
 
     from gradual.text.classifier import TextClassifier
-    from gradual.training.bundle import save_bundle
 
-    columns = TextClassifier.from_bundle(bundle).predict(input_example).columns
-    signature = ModelSignature(
-        inputs=Schema([ColSpec("string", "text")]),
-        outputs=Schema([ColSpec("string", "label"), *(ColSpec("double", c) for c in columns[1:])]),
+    # Nothing is loaded and classified for a model that is not logged.
+    answer = pd.DataFrame()
+    if active_run_id() is not None:
+        answer = TextClassifier.from_bundle(bundle).predict(input_example)
+    return log_model(
+        {"classifier": bundle},
+        script=Path(__file__).with_name("text_classifier_model.py"),
+        input_example=pd.DataFrame({"text": input_example}),
+        output_example=answer,
+        code=TEXT_CODE,
+        requirements=TEXT_REQUIREMENTS,
+        name=name,
+        registered_name=registered_name,
+        alias=alias,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, f"{name}.safetensors")
-        save_bundle(bundle, path)
-        info = mlflow.pyfunc.log_model(
-            # MLflow refuses "." and "/" in a model's name.
-            name="_".join(filter(None, (current_namespace().replace(".", "_"), name))),
-            python_model=str(Path(__file__).with_name("text_classifier_model.py")),
-            artifacts={"bundle": str(path)},
-            code_paths=[str(_copy_code(Path(folder)))],
-            pip_requirements=_requirements(),
-            signature=signature,
-            input_example=pd.DataFrame({"text": input_example}),
-            registered_model_name=registered_name,
-        )
-    if registered_name is not None and alias is not None:
-        client = mlflow.MlflowClient()
-        client.set_registered_model_alias(registered_name, alias, info.registered_model_version)
-    return str(info.model_uri)
 
 
-def _copy_code(folder: Path) -> Path:
-    """Copy the part of this package that a model needs into ``folder``; return the copy."""
+def _schema(example: pd.DataFrame) -> Schema:
+    """The columns of a table and their types in MLflow's words."""
+    from mlflow.types import ColSpec, Schema
+
+    return Schema(
+        [
+            ColSpec(_TYPES.get(dtype.kind, "string"), str(name))
+            for name, dtype in example.dtypes.items()
+        ]
+    )
+
+
+def _copy_code(parts: Sequence[str], folder: Path) -> Path:
+    """Copy the parts of this package that a model needs into ``folder``; return the copy."""
     source = Path(__file__).parents[1]
     target = folder / source.name
     target.mkdir()
-    for name in _CODE:
+    for name in ("__init__.py", *parts):
         if (source / name).is_dir():
             shutil.copytree(
                 source / name, target / name, ignore=shutil.ignore_patterns("__pycache__")
@@ -112,6 +178,6 @@ def _copy_code(folder: Path) -> Path:
     return target
 
 
-def _requirements() -> list[str]:
+def _versions(requirements: Sequence[str]) -> list[str]:
     """The installed versions, without a local tag such as `+cpu`, which no registry has."""
-    return [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
+    return [f"{name}=={version(name).partition('+')[0]}" for name in requirements]

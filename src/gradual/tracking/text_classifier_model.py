@@ -22,7 +22,7 @@ class TextClassifierModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Read the bundle that was logged with the model."""
-        bundle = load_bundle(Path(context.artifacts["bundle"]), kind="text_classifier")
+        bundle = load_bundle(Path(context.artifacts["classifier"]), kind="text_classifier")
         self._classifier = TextClassifier.from_bundle(bundle)
 
     def predict(
