@@ -7,8 +7,15 @@ import pytest
 from gradual.evaluation import figures
 from gradual.evaluation.examples import choose_examples
 from gradual.evaluation.report import (
+    Block,
+    Heading,
+    Note,
+    Quote,
+    Section,
+    Table,
     classifier_summary,
     flatten,
+    html_page,
     html_report,
     markdown_summary,
 )
@@ -112,6 +119,28 @@ def test_hostile_class_names_do_not_break_out(predictions: pd.DataFrame) -> None
 
 def test_page_without_figures_is_small(predictions: pd.DataFrame) -> None:
     assert len(html_report(classifier_summary(predictions))) < 10_000
+
+
+def test_a_page_is_its_sections_in_order_and_escapes_every_kind_of_block() -> None:
+    frame = pd.DataFrame({"who <i>": ["<b>net</b>"], "RMSE": ["0.12"]})
+    blocks: list[Block] = [
+        "plain <p>",
+        Note("small <p>"),
+        Heading("inside <p>"),
+        Quote("said <p>", prompt="asked <p>"),
+        Table(frame, numbers=["RMSE"]),
+        {"rows": 12345, "nested": {"rate": 0.5}},
+    ]
+    page = html_page("T <p>", "H <p>", [Section("", ["first"]), Section("S <p>", blocks)])
+    texts = ["T", "H", "first", "S", "plain", "small", "inside", "asked", "said"]
+    places = [page.index(f"{text} &lt;p&gt;" if text != "first" else text) for text in texts]
+    assert places == sorted(places)
+    assert "<h2>S &lt;p&gt;</h2>" in page
+    assert page.count("<h2>") == 1, "a section without a title has no heading"
+    assert "&lt;b&gt;net&lt;/b&gt;" in page
+    assert '<td class="number">0.12</td>' in page
+    assert "nested.rate</td><td>0.5" in page
+    assert "plotly" not in page
 
 
 def test_flatten_names_leaves_with_dots() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -23,6 +24,9 @@ METRICS = {  # key: what it is called, whether it is a share, what is better
     "log_loss": ("Log loss (nats)", False, "lower"),
     "calibration_error": ("Calibration error", False, "lower"),
 }
+
+EXAMPLE_NUMBERS = ("row", "probability")
+FIGURE = 'class="plotly-graph-div"'  # what plotly calls the element that it draws in
 
 STYLE = """
 :root { color-scheme: light; }
@@ -49,6 +53,52 @@ table.values { width: auto; }
 blockquote { margin: .6rem 0; padding: .4rem 1rem; border-left: 4px solid #E69F00;
   background: #FDF8EE; white-space: pre-wrap; overflow-wrap: anywhere; }
 """
+
+
+@dataclass(frozen=True)
+class Note:
+    """A paragraph in small print: how something was made."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading inside a section."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a model wrote, and what it was asked."""
+
+    text: str
+    prompt: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it stands; the columns named in `numbers` are set to the right.
+
+    A column called `text` gets room for long texts.
+    """
+
+    frame: pd.DataFrame
+    numbers: Sequence[str] = ()
+
+
+Block = str | Note | Heading | Quote | Table | Mapping[str, Any] | Sequence[go.Figure]
+"""Part of a section: a paragraph, one of the above, names and values (nested or flat), or figures
+that stand side by side where there is room."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Part of a page: blocks in order under a title, which may be empty."""
+
+    title: str
+    blocks: Sequence[Block]
 
 
 def classifier_summary(
@@ -204,7 +254,7 @@ def html_report(
     sample_texts: Mapping[str, str] | Sequence[str] | str | None = None,
     run: Mapping[str, Any] | None = None,
 ) -> str:
-    """Write a page that needs no other file and no network.
+    """Write the page about a text classifier.
 
     Args:
         summary: From `classifier_summary`.
@@ -219,37 +269,72 @@ def html_report(
     Returns:
         The HTML. Everything that came from data is escaped.
     """
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="headline">{escape(summary["headline"])}</p>',
-        _table(scores_table(summary), numbers=("Model", "N-gram baseline", "Majority class")),
-        f'<p class="note">{escape(_notes(summary))}</p>',
+    blocks: list[Block] = [
+        Table(scores_table(summary), numbers=("Model", "N-gram baseline", "Majority class")),
+        Note(_notes(summary)),
     ]
+    sections = [Section("", blocks)]
     if figures:
-        parts += ["<h2>Predictions</h2>", _figures(figures)]
+        sections.append(Section("Predictions", [figures]))
     if examples is not None and len(examples):
-        parts.append("<h2>Reviews worth reading</h2>")
+        blocks = []
         for kind in examples["kind"].unique():
             chosen = examples[examples["kind"] == kind].drop(columns="kind")
-            parts += [f"<h3>{escape(str(kind).capitalize())}</h3>", _table(_readable(chosen))]
+            blocks += [Heading(str(kind).capitalize()), Table(_readable(chosen), EXAMPLE_NUMBERS)]
+        sections.append(Section("Reviews worth reading", blocks))
     if training_figures:
-        parts += ["<h2>Training</h2>", _figures(training_figures)]
+        sections.append(Section("Training", [training_figures]))
     if language_model or sample_texts:
-        parts.append("<h2>Language model</h2>")
-        if language_model:
-            parts.append(_key_values(language_model))
-        parts += _samples(sample_texts)
+        blocks = [language_model] if language_model else []
+        sections.append(Section("Language model", blocks + _samples(sample_texts)))
     if run:
-        parts += ["<h2>The run</h2>", _key_values(run)]
-    drawn = bool(figures or training_figures)
-    script = f"<script>{get_plotlyjs()}</script>" if drawn else ""
+        sections.append(Section("The run", [run]))
+    return html_page(title, summary["headline"], sections)
+
+
+def html_page(title: str, headline: str, sections: Sequence[Section]) -> str:
+    """Write a page that needs no other file and no network.
+
+    Args:
+        title: Heading of the page.
+        headline: The result in a sentence or two, set off at the top.
+        sections: What follows, in order.
+
+    Returns:
+        The HTML. Everything that came from data is escaped; plotly.js is in it once, if there is a
+        figure.
+    """
+    parts = [f"<h1>{escape(title)}</h1>", f'<p class="headline">{escape(headline)}</p>']
+    for section in sections:
+        if section.title:
+            parts.append(f"<h2>{escape(section.title)}</h2>")
+        parts += [_block(block) for block in section.blocks]
     body = "\n".join(parts)
+    script = f"<script>{get_plotlyjs()}</script>" if FIGURE in body else ""
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n{script}\n</head>\n"
         f"<body>\n{body}\n</body>\n</html>\n"
     )
+
+
+def _block(block: Block) -> str:
+    """Write one part of a section."""
+    if isinstance(block, str):
+        return f"<p>{escape(block)}</p>"
+    if isinstance(block, Note):
+        return f'<p class="note">{escape(block.text)}</p>'
+    if isinstance(block, Heading):
+        return f"<h3>{escape(block.text)}</h3>"
+    if isinstance(block, Quote):
+        asked = f"<strong>{escape(block.prompt)}</strong> → " if block.prompt else ""
+        return f"<blockquote>{asked}{escape(block.text)}</blockquote>"
+    if isinstance(block, Table):
+        return _table(block.frame, block.numbers)
+    if isinstance(block, Mapping):
+        return _key_values(block)
+    return _figures(block)
 
 
 def _figures(figures: Sequence[go.Figure]) -> str:
@@ -273,9 +358,7 @@ def _readable(examples: pd.DataFrame) -> pd.DataFrame:
     return shown.rename(columns={name: str(name).replace("_", " ") for name in shown})
 
 
-def _table(
-    frame: pd.DataFrame, numbers: Sequence[str] = ("row", "probability"), *, values: bool = False
-) -> str:
+def _table(frame: pd.DataFrame, numbers: Sequence[str] = (), *, values: bool = False) -> str:
     """Write a table, every cell escaped; a table of values has no heading."""
 
     def style(name: str) -> str:
@@ -329,15 +412,11 @@ def _value(name: str, value: Any) -> str:
     return str(value)
 
 
-def _samples(texts: Mapping[str, str] | Sequence[str] | str | None) -> list[str]:
+def _samples(texts: Mapping[str, str] | Sequence[str] | str | None) -> list[Block]:
     """Quote what the language model wrote."""
     if not texts:
         return []
     if isinstance(texts, str):
         texts = [texts]
     items = texts.items() if isinstance(texts, Mapping) else (("", text) for text in texts)
-    parts = ["<h3>What it writes</h3>"]
-    for prompt, text in items:
-        asked = f"<strong>{escape(prompt)}</strong> → " if prompt else ""
-        parts.append(f"<blockquote>{asked}{escape(text)}</blockquote>")
-    return parts
+    return [Heading("What it writes"), *(Quote(text, prompt) for prompt, text in items)]
