@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 KEDRO := $(BIN)/kedro
+PIPELINE ?= imdb
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
@@ -30,14 +31,14 @@ help:  ## Print the targets with a line each
 
 install: .venv/.run  ## Create .venv and install the locked dependencies
 
-run: .venv/.run  ## Train and evaluate on the embedded sample (kedro run --pipeline=imdb)
-	$(KEDRO) run --pipeline=imdb
+run: .venv/.run  ## Train and evaluate imdb, or PIPELINE=adult, movielens, …, on embedded samples
+	$(KEDRO) run --pipeline=$(PIPELINE)
 
-lesson: .venv/.run  ## The same on the lesson's 1,000 real reviews (downloads, or reads GRADUAL_MIRROR)
-	$(KEDRO) run --pipeline=imdb --env=lesson
+lesson: .venv/.run  ## The same on the lesson's real data (downloads, or reads GRADUAL_MIRROR)
+	$(KEDRO) run --pipeline=$(PIPELINE) --env=lesson
 
-full: .venv/.run  ## The same on all 100,000 IMDB reviews at full size (wants a GPU)
-	$(KEDRO) run --pipeline=imdb --env=full
+full: .venv/.run  ## The same at full size (texts want a GPU)
+	$(KEDRO) run --pipeline=$(PIPELINE) --env=full
 
 viz: .venv/.run  ## Look at the pipelines, tables, metrics and figures in the browser
 	$(KEDRO) viz run
@@ -62,7 +63,7 @@ format: .venv/.test  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 
 sample: .venv/.run  ## Generate the embedded sample data anew
-	$(BIN)/python scripts/make_imdb_sample.py
+	for script in scripts/make_*_sample.py; do $(BIN)/python $$script || exit 1; done
 
 lock:  ## Resolve pyproject.toml anew into the two lock files
 	bash scripts/lock.sh $(PYTHON)

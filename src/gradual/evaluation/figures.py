@@ -254,7 +254,8 @@ def training_figure(history: pd.DataFrame, title: str = "Training") -> go.Figure
     others = [
         str(name)
         for name in history.columns
-        if str(name).startswith("valid_") and name not in ("valid_loss", "valid_perplexity")
+        if str(name).startswith("valid_")
+        and name not in ("valid_loss", "valid_perplexity", "valid_seconds")
     ]
     epochs = np.arange(1, len(history) + 1)
     rows = 1 + len(others)
@@ -271,12 +272,16 @@ def training_figure(history: pd.DataFrame, title: str = "Training") -> go.Figure
         label = column.removeprefix("valid_").replace("_", " ")
         figure.update_yaxes(title=label, row=place, col=1)
         if "accuracy" in column:
-            figure.update_yaxes(tickformat=".1%", row=place, col=1)
+            low, high = history[column].min(), history[column].max()
+            room = max(0.02, 0.1 * (high - low))  # a flat line has no range of its own
+            limits = [max(0, low - room), min(1, high + room)]
+            figure.update_yaxes(tickformat=".1%", range=limits, row=place, col=1)
     _shade_phases(figure, history)
     figure.update_xaxes(dtick=max(1, len(history) // 12), range=[0.5, len(history) + 0.5])
     figure.update_xaxes(title="epoch (shaded: phases)", row=rows, col=1)
     best = history["valid_loss"].min() if "valid_loss" in history else history["train_loss"].min()
-    subtitle = f"{len(history)} epochs · lowest loss {best:.4f}"
+    epochs_run = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
+    subtitle = f"{epochs_run} · lowest loss {best:.4f}"
     if "seconds" in history:
         subtitle += f" · {history['seconds'].sum():,.0f} s"
     return _finish(figure, title, subtitle, 240 + 180 * rows)
