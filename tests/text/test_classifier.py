@@ -11,16 +11,15 @@ import torch
 
 from gradual.text.awd_lstm import AWDLSTMConfig
 from gradual.text.classifier import (
-    DEFAULT_CLASSIFIER_PHASES,
-    ClassifierBatches,
     ClassifierConfig,
     ClassifierTask,
     TextClassifier,
     classifier_task,
-    new_classifier,
     predict_probabilities,
     train_classifier,
 )
+from gradual.text.classifier_batches import ClassifierBatches
+from gradual.text.classifier_model import DEFAULT_CLASSIFIER_PHASES, new_classifier
 from gradual.text.corpus import Corpus
 from gradual.text.language_model import LanguageModelConfig, train_language_model
 from gradual.text.rules import SPECIAL_TOKENS
