@@ -1,0 +1,230 @@
+"""What a model on a table has learned: which columns it needs, and what their values do.
+
+Everything here sees the model as a function from raw rows to predictions, so that nets, trees and
+lines are asked the same questions in the same units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Predict = Callable[[pa.Table], np.ndarray]
+"""Raw rows to predictions ``(n, outputs)``: probabilities, or values of the target."""
+
+
+def sample_rows(table: pa.Table, rows: int, seed: int) -> np.ndarray:
+    """Choose at most so many rows of a table, in their order.
+
+    Returns:
+        ``(min(rows, n),)`` row numbers, ascending.
+    """
+    if table.num_rows <= rows:
+        return np.arange(table.num_rows)
+    generator = np.random.default_rng(seed)
+    return np.sort(generator.choice(table.num_rows, rows, replace=False))
+
+
+def permutation_importance(
+    table: pa.Table,
+    columns: Sequence[str],
+    predict: Predict,
+    loss: Callable[[np.ndarray], float],
+    *,
+    repeats: int = 5,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Measure how much worse the predictions get when a column's values change places.
+
+    The column keeps its values but loses its connection with the rows (Breiman 2001, "Random
+    forests", section 10). Of two columns that say the same, each covers for the other: both may
+    look unimportant.
+
+    Args:
+        table: Raw rows that the model was not trained on.
+        columns: Which of its columns to ask about; a column whose gaps matter is one question,
+            gaps included.
+        predict: The model.
+        loss: Mean loss of predictions ``(n, outputs)`` for the table's rows, in their order; lower
+            is better.
+        repeats: Permutations of each column.
+        seed: Chooses the permutations.
+
+    Returns:
+        One row a column, the most important first: ``column``, ``importance`` (mean rise of the
+        loss), ``deviation`` (standard deviation of the rise over the repeats), ``low`` and
+        ``high`` (lowest and highest rise), ``loss`` (without any permutation), ``rows``,
+        ``repeats``.
+
+    Raises:
+        ValueError: There are no rows, or fewer than one repeat.
+    """
+    if table.num_rows == 0:
+        raise ValueError("table: no rows to permute; check the split that chose them.")
+    if repeats < 1:
+        raise ValueError(f"repeats is {repeats}: use 1 or more.")
+    base = loss(predict(table))
+    generator = np.random.default_rng(seed)
+    orders = [generator.permutation(table.num_rows) for _ in range(repeats)]
+    rows = []
+    for name in columns:
+        place = table.schema.get_field_index(name)
+        shuffled = (
+            table.set_column(place, table.schema.field(place), table[name].take(order))
+            for order in orders
+        )
+        rises = np.array([loss(predict(one)) for one in shuffled]) - base
+        rows.append(
+            {
+                "column": name,
+                "importance": rises.mean(),
+                "deviation": rises.std(ddof=1) if repeats > 1 else np.nan,
+                "low": rises.min(),
+                "high": rises.max(),
+                "loss": base,
+                "rows": table.num_rows,
+                "repeats": repeats,
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return frame.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+
+
+def partial_dependence(
+    table: pa.Table,
+    columns: Sequence[str],
+    predict: Predict,
+    outputs: Mapping[str, int],
+    *,
+    points: int = 15,
+) -> pd.DataFrame:
+    """Predict all rows with one column set to a value, for each of its values in turn.
+
+    The mean over the rows is Friedman's partial dependence (2001, "Greedy function approximation",
+    section 8.2), the quartiles show how much the single rows differ (Goldstein et al. 2015,
+    "Peeking inside the black box"). Where columns go together, a set value may make rows that
+    cannot exist.
+
+    Args:
+        table: Raw rows, some hundreds of them.
+        columns: Numeric columns are set to their quantiles, texts and truth values to their most
+            frequent values; other columns (times) are left out.
+        predict: The model.
+        outputs: Name and column of those predictions that are wanted.
+        points: Values of each column, at most.
+
+    Returns:
+        One row a value and output: ``column``, ``numeric``, ``value`` (text), ``number`` (NaN
+        unless numeric), ``rows`` (how many of the table's rows hold the value; for a number, how
+        many lie nearest to it), ``output``, ``mean``, ``low`` and ``high`` (quartiles over rows).
+    """
+    parts = []
+    for name in columns:
+        kind = table.schema.field(name).type
+        numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        if pa.types.is_temporal(kind):
+            continue
+        present = table[name].drop_null()
+        if len(present) == 0:
+            continue
+        values, counts = _quantiles(present, points) if numeric else _frequent(present, points)
+        n = table.num_rows
+        repeated = pa.concat_tables([table] * len(values))
+        column = values.take(np.repeat(np.arange(len(values)), n))
+        place = table.schema.get_field_index(name)
+        field = pa.field(name, column.type)
+        predictions = predict(repeated.set_column(place, field, column))
+        predictions = predictions.reshape(len(values), n, -1)
+        for output, number in outputs.items():
+            asked = predictions[:, :, number]
+            low, high = np.quantile(asked, [0.25, 0.75], axis=1)
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "column": name,
+                        "numeric": numeric,
+                        "value": [str(value) for value in values.to_pylist()],
+                        "number": values.to_numpy(zero_copy_only=False).astype(float)
+                        if numeric
+                        else np.nan,
+                        "rows": counts,
+                        "output": output,
+                        "mean": asked.mean(axis=1),
+                        "low": low,
+                        "high": high,
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _quantiles(column: pa.ChunkedArray, points: int) -> tuple[pa.Array, np.ndarray]:
+    """Values of a numeric column at equal steps of rank, and how many values are nearest."""
+    numbers = column.to_numpy()
+    grid = np.unique(np.quantile(numbers, np.linspace(0.01, 0.99, points), method="nearest"))
+    nearest = np.searchsorted((grid[1:] + grid[:-1]) / 2, numbers)
+    counts = np.bincount(nearest, minlength=len(grid))
+    return pa.array(grid, column.type), counts
+
+
+def _frequent(column: pa.ChunkedArray, points: int) -> tuple[pa.Array, np.ndarray]:
+    """Most frequent values of a column of texts, and their counts."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    counted = pc.value_counts(column.combine_chunks())
+    values, counts = counted.field("values"), counted.field("counts").to_numpy()
+    order = np.argsort(-counts, kind="stable")[:points]
+    return values.take(order), counts[order]
+
+
+def principal_plane(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lay vectors into the plane in which they differ most (principal components).
+
+    Args:
+        vectors: ``(n, d)``, one row a vector.
+
+    Returns:
+        ``(n, 2)`` coordinates (the second is zero where d is 1), the larger half of each axis
+        positive, and ``(2,)`` the share of the variance along each axis.
+    """
+    centred = np.asarray(vectors, dtype=np.float64)
+    centred = centred - centred.mean(axis=0)
+    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    coordinates = np.zeros((len(centred), 2))
+    shares = np.zeros(2)
+    kept = min(2, len(sizes))
+    coordinates[:, :kept] = left[:, :kept] * sizes[:kept]
+    # A principal axis has no direction of its own: give it the same one every time.
+    heaviest = np.abs(coordinates).argmax(axis=0)
+    signs = np.sign(coordinates[heaviest, [0, 1]])
+    coordinates *= np.where(signs == 0, 1.0, signs)
+    total = float((sizes**2).sum())
+    if total > 0:
+        shares[:kept] = sizes[:kept] ** 2 / total
+    return coordinates, shares
+
+
+def most_wrong(
+    losses: np.ndarray, predictions: pd.DataFrame, table: pa.Table, k: int = 15
+) -> pd.DataFrame:
+    """Put the rows with the highest loss beside what the model saw.
+
+    Args:
+        losses: ``(n,)`` loss of each row.
+        predictions: ``n`` rows: truth and prediction.
+        table: ``n`` raw rows, in the same order.
+        k: So many rows, fewer where there are not as many.
+
+    Returns:
+        The rows of `predictions` with ``loss`` and the table's columns beside them, worst first.
+        A column that both have is the table's under the name ``<name> (input)``.
+    """
+    order = np.argsort(-losses, kind="stable")[:k]
+    left = predictions.iloc[order].reset_index(drop=True)
+    left["loss"] = losses[order]
+    right = table.take(order).to_pandas()
+    return left.join(right, rsuffix=" (input)")
