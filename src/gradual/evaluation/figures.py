@@ -26,8 +26,18 @@ CURVE_POINTS = 500
 """A curve over 25,000 rows is drawn with so many of its points; nobody sees the others."""
 
 
-def _finish(figure: go.Figure, title: str, subtitle: str, height: int = HEIGHT) -> go.Figure:
-    """Give a figure the common look."""
+def finish(figure: go.Figure, title: str, subtitle: str, height: int = HEIGHT) -> go.Figure:
+    """Give a figure the common look.
+
+    Args:
+        figure: Is changed.
+        title: Its title.
+        subtitle: What it was made of: rows, units, intervals.
+        height: In pixels.
+
+    Returns:
+        The same figure.
+    """
     figure.update_layout(
         template="plotly_white",
         title={"text": title, "subtitle": {"text": subtitle}, "x": 0.02, "xanchor": "left"},
@@ -80,7 +90,7 @@ def confusion_matrix_figure(predictions: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(title="true", autorange="reversed", showgrid=False)
     right = int(counts.diagonal().sum())
     subtitle = f"{right:,} of {counts.sum():,} test rows right"
-    return _finish(figure, "Confusion matrix", subtitle, max(HEIGHT, 26 * len(classes) + 160))
+    return finish(figure, "Confusion matrix", subtitle, max(HEIGHT, 26 * len(classes) + 160))
 
 
 def reliability_figure(
@@ -151,7 +161,7 @@ def reliability_figure(
     figure.update_yaxes(title=f"observed {happened}", range=[-0.04, 1.04], row=1, col=1)
     figure.update_yaxes(title="rows", row=2, col=1)
     subtitle = f"{len(predictions):,} test rows in {bins} bins, with 95 % intervals"
-    return _finish(figure, "Reliability", subtitle, 560)
+    return finish(figure, "Reliability", subtitle, 560)
 
 
 def roc_figure(predictions: pd.DataFrame, positive: str | None = None) -> go.Figure:
@@ -196,7 +206,7 @@ def roc_figure(predictions: pd.DataFrame, positive: str | None = None) -> go.Fig
     figure.update_xaxes(title="false positive rate", range=[-0.01, 1.01])
     figure.update_yaxes(title="true positive rate", range=[-0.01, 1.01])
     subtitle = f"{len(predictions):,} test rows · {against or 'each class against the rest'}"
-    return _finish(figure, "ROC curve", subtitle)
+    return finish(figure, "ROC curve", subtitle)
 
 
 def probability_figure(predictions: pd.DataFrame, positive: str | None = None) -> go.Figure:
@@ -235,7 +245,7 @@ def probability_figure(predictions: pd.DataFrame, positive: str | None = None) -
     figure.update_layout(barmode="stack", bargap=0.02)
     figure.update_xaxes(title=what, range=[0, 1])
     figure.update_yaxes(title="rows")
-    return _finish(figure, "How sure the model is", f"{len(predictions):,} test rows")
+    return finish(figure, "How sure the model is", f"{len(predictions):,} test rows")
 
 
 def training_figure(history: pd.DataFrame, title: str = "Training") -> go.Figure:
@@ -284,7 +294,7 @@ def training_figure(history: pd.DataFrame, title: str = "Training") -> go.Figure
     subtitle = f"{epochs_run} · lowest loss {best:.4f}"
     if "seconds" in history:
         subtitle += f" · {history['seconds'].sum():,.0f} s"
-    return _finish(figure, title, subtitle, 240 + 180 * rows)
+    return finish(figure, title, subtitle, 240 + 180 * rows)
 
 
 def _line(
@@ -380,4 +390,4 @@ def range_test_figure(
     figure.update_yaxes(
         title="loss", range=[finite.min() - 0.15 * spread, finite[0] + 0.8 * spread]
     )
-    return _finish(figure, title, f"{len(frame)} steps")
+    return finish(figure, title, f"{len(frame)} steps")

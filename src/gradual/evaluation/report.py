@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -88,9 +88,11 @@ class Table:
     numbers: Sequence[str] = ()
 
 
-Block = str | Note | Heading | Quote | Table | Mapping[str, Any] | Sequence[go.Figure]
-"""Part of a section: a paragraph, one of the above, names and values (nested or flat), or figures
-that stand side by side where there is room."""
+Block: TypeAlias = (
+    str | Note | Heading | Quote | Table | Mapping[str, Any] | go.Figure | Sequence[go.Figure]
+)
+"""Part of a section: a paragraph, one of the above, names and values (nested or flat), a figure of
+the page's whole width, or several that stand side by side where there is room."""
 
 
 @dataclass(frozen=True)
@@ -334,12 +336,19 @@ def _block(block: Block) -> str:
         return _table(block.frame, block.numbers)
     if isinstance(block, Mapping):
         return _key_values(block)
+    if isinstance(block, go.Figure):
+        return _figure(block)
     return _figures(block)
 
 
 def _figures(figures: Sequence[go.Figure]) -> str:
-    """Draw figures side by side where there is room; plotly.js is in the page's head."""
-    drawn = (
+    """Draw figures side by side where there is room."""
+    return '<div class="figures">' + "\n".join(map(_figure, figures)) + "</div>"
+
+
+def _figure(figure: go.Figure) -> str:
+    """Draw a figure; plotly.js is in the page's head."""
+    return str(
         to_html(
             figure,
             full_html=False,
@@ -347,9 +356,7 @@ def _figures(figures: Sequence[go.Figure]) -> str:
             default_height=f"{figure.layout.height or 440}px",
             config={"responsive": True, "displayModeBar": False},
         )
-        for figure in figures
     )
-    return '<div class="figures">' + "\n".join(drawn) + "</div>"
 
 
 def _readable(examples: pd.DataFrame) -> pd.DataFrame:

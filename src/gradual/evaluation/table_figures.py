@@ -1,0 +1,295 @@
+"""Plotly figures of what a model on a table has learned, and how a regression does."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from gradual.evaluation.figures import GREY, HEIGHT, MODEL, OTHER, PALETTE, finish
+
+ACROSS = 3
+"""Small figures in a row of the grids."""
+POINTS = 5000
+"""A scatter of more rows is drawn with so many of them, evenly chosen."""
+
+
+def importance_figure(importance: pd.DataFrame, loss: str, columns: int = 25) -> go.Figure:
+    """Draw how much the loss rises when a column's values change places.
+
+    Args:
+        importance: From `interpretation.permutation_importance`.
+        loss: Name of the loss, with its unit.
+        columns: Draw so many, the most important.
+    """
+    shown = importance.head(columns)[::-1]
+    figure = go.Figure(
+        go.Bar(
+            x=shown["importance"],
+            y=shown["column"].astype(str),
+            orientation="h",
+            marker={"color": MODEL},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": shown["high"] - shown["importance"],
+                "arrayminus": shown["importance"] - shown["low"],
+                "color": GREY,
+            },
+            hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title=f"rise of the {loss} when the column is shuffled")
+    figure.update_yaxes(automargin=True, type="category")
+    first = importance.iloc[0]
+    subtitle = (
+        f"{first['rows']:,} rows · {loss} {first['loss']:.4f} as it is · bars: lowest and highest "
+        f"of {first['repeats']} shuffles"
+    )
+    height = max(HEIGHT - 60, 24 * len(shown) + 190)
+    return finish(figure, "Which columns the model needs", subtitle, height)
+
+
+def dependence_figure(dependence: pd.DataFrame, what: str) -> go.Figure:
+    """Draw partial dependence, one small figure a column, all on the same vertical axis.
+
+    Args:
+        dependence: From `interpretation.partial_dependence`.
+        what: What is predicted, with its unit.
+    """
+    names = list(dependence["column"].unique())
+    outputs = list(dependence["output"].unique())
+    figure, places = _grid(names)
+    for name, (row, col) in zip(names, places, strict=True):
+        for number, output in enumerate(outputs):
+            part = dependence[(dependence["column"] == name) & (dependence["output"] == output)]
+            colour = PALETTE[number % len(PALETTE)]
+            x = part["number"] if part["numeric"].iloc[0] else _short(part["value"])
+            numeric = bool(part["numeric"].iloc[0])
+            if numeric and len(outputs) == 1:
+                band = go.Scatter(
+                    x=[*x, *x[::-1]],
+                    y=[*part["high"], *part["low"][::-1]],
+                    fill="toself",
+                    fillcolor=colour,
+                    opacity=0.15,
+                    line={"width": 0},
+                    hoverinfo="skip",
+                    showlegend=False,
+                )
+                figure.add_trace(band, row=row, col=col)
+            figure.add_trace(
+                go.Scatter(
+                    x=x,
+                    y=part["mean"],
+                    mode="lines+markers" if numeric else "markers",
+                    marker={"color": colour, "size": 6 if numeric else 9},
+                    line={"color": colour, "width": 2.5},
+                    error_y=None
+                    if numeric or len(outputs) > 1
+                    else {
+                        "type": "data",
+                        "symmetric": False,
+                        "array": part["high"] - part["mean"],
+                        "arrayminus": part["mean"] - part["low"],
+                        "color": colour,
+                        "thickness": 1,
+                        "width": 0,
+                    },
+                    customdata=part["rows"],
+                    hovertemplate="%{x}: %{y:.3f} (%{customdata:,} rows)<extra></extra>",
+                    name=str(output),
+                    legendgroup=str(output),
+                    showlegend=len(outputs) > 1 and name == names[0],
+                ),
+                row=row,
+                col=col,
+            )
+        if not numeric:
+            figure.update_xaxes(
+                type="category", tickangle=-45, tickfont={"size": 10}, row=row, col=col
+            )
+    spread = pd.concat([dependence["mean"], dependence["low"], dependence["high"]])
+    margin = 0.05 * (spread.max() - spread.min() or 1.0)
+    figure.update_yaxes(range=[spread.min() - margin, spread.max() + margin])
+    subtitle = f"mean prediction: {what} · shade and bars: quartiles of the rows"
+    return _finish_grid(figure, "What the values do (partial dependence)", subtitle)
+
+
+def embedding_figure(embeddings: pd.DataFrame, target: str | None = None) -> go.Figure:
+    """Draw each column's levels in the plane in which their vectors differ most.
+
+    Args:
+        embeddings: One row a level: ``column``, ``level``, ``rows`` (training rows), ``x``, ``y``,
+            ``x_share`` and ``y_share`` of the variance, and ``target``, the mean target of the
+            level's training rows, or NaN.
+        target: What the mean target is called; None draws all levels in one colour.
+    """
+    names = list(embeddings["column"].unique())
+    figure, places = _grid(
+        [
+            f"{name} ({len(part)} levels, {part['x_share'].iloc[0] + part['y_share'].iloc[0]:.0%})"
+            for name, part in embeddings.groupby("column", sort=False)
+        ],
+        across=2,
+        height=430,
+    )
+    for name, (row, col) in zip(names, places, strict=True):
+        part = embeddings[embeddings["column"] == name]
+        labels = np.array(_short(part["level"]), dtype=object)
+        # Of many levels, only the frequent ones are named: the others' names would cover all.
+        labels[np.argsort(np.argsort(-part["rows"].to_numpy(), kind="stable")) >= 24] = ""
+        marker: dict[str, object] = {
+            "size": 7 + 15 * np.sqrt(part["rows"] / max(part["rows"].max(), 1)),
+            "line": {"width": 1, "color": "white"},
+            "color": MODEL,
+        }
+        if target is not None:
+            marker |= {"color": part["target"], "coloraxis": "coloraxis"}
+        figure.add_trace(
+            go.Scatter(
+                x=part["x"],
+                y=part["y"],
+                mode="markers+text",
+                text=labels,
+                textposition="top center",
+                textfont={"size": 11},
+                marker=marker,
+                customdata=np.stack([part["level"].astype(str), part["rows"]], axis=1),
+                hovertemplate="%{customdata[0]}: %{customdata[1]:,} rows<extra></extra>",
+                showlegend=False,
+                cliponaxis=False,
+            ),
+            row=row,
+            col=col,
+        )
+    figure.update_xaxes(showticklabels=False, zeroline=False)
+    figure.update_yaxes(showticklabels=False, zeroline=False)
+    figure.update_layout(
+        coloraxis={
+            "colorscale": [[0, "#56B4E9"], [0.5, "#F0E442"], [1, "#D55E00"]],
+            "colorbar": {"title": {"text": target, "side": "right"}, "thickness": 14},
+        }
+    )
+    subtitle = (
+        "learned vectors in their first two principal components, which hold that share of the "
+        "variance · size: training rows"
+    )
+    return _finish_grid(figure, "Embeddings of the categories", subtitle)
+
+
+def truth_figure(predictions: pd.DataFrame, target: str, *, log: bool = False) -> go.Figure:
+    """Draw predictions against the truth.
+
+    Args:
+        predictions: ``target`` and ``predicted``, one row a test row.
+        target: What is predicted.
+        log: Logarithmic axes, for a target that was learned as a logarithm.
+    """
+    shown = predictions.iloc[_evenly(len(predictions))]
+    both = pd.concat([shown["target"], shown["predicted"]])
+    ends = [float(both.min()), float(both.max())]
+    figure = go.Figure(
+        [
+            go.Scattergl(
+                x=shown["predicted"],
+                y=shown["target"],
+                mode="markers",
+                marker={"color": MODEL, "size": 5, "opacity": 0.45},
+                hovertemplate="predicted %{x:,.4g}, true %{y:,.4g}<extra></extra>",
+                showlegend=False,
+            ),
+            go.Scatter(
+                x=ends, y=ends, mode="lines", line={"color": GREY, "dash": "dot"}, name="perfect"
+            ),
+        ]
+    )
+    kind = "log" if log and ends[0] > 0 else "linear"
+    figure.update_xaxes(title=f"predicted {target}", type=kind)
+    figure.update_yaxes(title=f"true {target}", type=kind)
+    return finish(figure, "Predicted and true", _rows(len(shown), len(predictions)))
+
+
+def residual_figure(predictions: pd.DataFrame, target: str) -> go.Figure:
+    """Draw the errors against the predictions, and how they are spread.
+
+    Args:
+        predictions: ``target`` and ``predicted``, one row a test row.
+        target: What is predicted.
+    """
+    shown = predictions.iloc[_evenly(len(predictions))]
+    errors = shown["target"] - shown["predicted"]
+    figure = make_subplots(
+        rows=1, cols=2, shared_yaxes=True, column_widths=[0.78, 0.22], horizontal_spacing=0.02
+    )
+    figure.add_trace(
+        go.Scattergl(
+            x=shown["predicted"],
+            y=errors,
+            mode="markers",
+            marker={"color": MODEL, "size": 5, "opacity": 0.45},
+            hovertemplate="predicted %{x:,.4g}, error %{y:+,.4g}<extra></extra>",
+        ),
+        row=1,
+        col=1,
+    )
+    counts, edges = np.histogram(errors, 40)
+    figure.add_trace(
+        go.Bar(
+            x=counts,
+            y=(edges[:-1] + edges[1:]) / 2,
+            orientation="h",
+            marker={"color": OTHER},
+            hovertemplate="%{x:,} rows near %{y:+,.4g}<extra></extra>",
+        ),
+        row=1,
+        col=2,
+    )
+    figure.add_hline(y=0, line={"color": GREY, "dash": "dot"})
+    figure.update_layout(showlegend=False, bargap=0.05)
+    figure.update_xaxes(title=f"predicted {target}", row=1, col=1)
+    figure.update_xaxes(title="rows", row=1, col=2)
+    figure.update_yaxes(title="true minus predicted", row=1, col=1)
+    return finish(figure, "Errors", _rows(len(shown), len(predictions)))
+
+
+def _grid(
+    titles: list[str], across: int = ACROSS, height: int = 330
+) -> tuple[go.Figure, list[tuple[int, int]]]:
+    """Return a figure of small figures, and the place (row, column) of each, from 1."""
+    across = min(across, len(titles))
+    rows = math.ceil(len(titles) / across)
+    figure = make_subplots(
+        rows=rows,
+        cols=across,
+        subplot_titles=titles,
+        horizontal_spacing=0.06,
+        # Room for slanted names of levels below each row, whatever the number of rows.
+        vertical_spacing=140 / (rows * height) if rows > 1 else None,
+    )
+    figure.update_layout(height=175 + rows * height)
+    return figure, [(place // across + 1, place % across + 1) for place in range(len(titles))]
+
+
+def _finish_grid(figure: go.Figure, title: str, subtitle: str) -> go.Figure:
+    """Give a grid the common look, and the small figures' titles room below its own."""
+    finish(figure, title, subtitle, figure.layout.height)
+    return figure.update_layout(margin={"t": 120})
+
+
+def _short(names: pd.Series, length: int = 18) -> list[str]:
+    """Shorten long names so that they fit below an axis."""
+    texts = [str(name).strip() for name in names]
+    return [text if len(text) <= length else f"{text[: length - 1]}…" for text in texts]
+
+
+def _evenly(n: int) -> np.ndarray:
+    """Numbers of at most `POINTS` rows out of n."""
+    return np.unique(np.linspace(0, n - 1, min(n, POINTS)).astype(int))
+
+
+def _rows(shown: int, n: int) -> str:
+    return f"{n:,} test rows" if shown == n else f"{shown:,} of {n:,} test rows"
