@@ -1,15 +1,21 @@
 """The project's pipelines by name: what ``kedro run --pipeline=NAME`` can run."""
 
+import warnings
+
 from kedro.pipeline import Pipeline
 
 from gradual.pipelines import language_model, text_classifier, text_data
 
+# Where a pipeline reads another namespace's data Kedro suspects a slip.
+warnings.filterwarnings("ignore", "One or more dataset names contain '.'", UserWarning)
 
-def text_pipeline(namespace: str) -> Pipeline:
+
+def text_pipeline(namespace: str, source: str | None = None) -> Pipeline:
     """Return texts → language model → classifier for the data source called `namespace`.
 
     Args:
         namespace: Name of the data source; its catalog entries and parameters begin with it.
+        source: Another data source whose files are read, with the settings of this one.
 
     Returns:
         The whole text pipeline under that namespace.
@@ -19,6 +25,7 @@ def text_pipeline(namespace: str) -> Pipeline:
         + language_model.create_pipeline()
         + text_classifier.create_pipeline(),
         namespace=namespace,
+        inputs=_files_of(source),
     )
 
 
@@ -33,11 +40,30 @@ def range_test_pipeline(namespace: str) -> Pipeline:
     )
 
 
+def generation_pipeline(namespace: str) -> Pipeline:
+    """Return the pipeline that writes texts with the language model of `namespace`.
+
+    It reads what ``kedro run --pipeline=<namespace>`` has stored, and ``generation`` of that
+    namespace's parameters.
+    """
+    return Pipeline(language_model.create_generation_pipeline(), namespace=namespace)
+
+
+def _files_of(source: str | None) -> dict[str, str]:
+    """Return where a text pipeline finds its files, if they are another data source's."""
+    if source is None:
+        return {}
+    return {name: f"{source}.{name}" for name in ("source", "unlabelled_source")}
+
+
 def register_pipelines() -> dict[str, Pipeline]:
     """Return every pipeline by the name that ``kedro run --pipeline=`` takes."""
     imdb = text_pipeline("imdb")
     return {
         "imdb": imdb,
+        "imdb_backwards": text_pipeline("imdb_backwards", source="imdb"),
+        "imdb_generate": generation_pipeline("imdb"),
+        "imdb_backwards_generate": generation_pipeline("imdb_backwards"),
         "imdb_range_test": range_test_pipeline("imdb"),
         "__default__": imdb,
     }

@@ -40,6 +40,8 @@ def test_text_comes_back_readable(text: str) -> None:
         ("xxrep 99999999999 a", "a" * 1000),
         ("xxunk of", "xxunk of"),
         ("a \n▁ b", "a\n b"),
+        ("the end . xxbos xxmaj the next", "the end.\n\nThe next"),
+        ("a xxrep 4 xxbos b xxbos", "a\n\nb"),
     ],
 )
 def test_marks_are_undone(words: str, text: str) -> None:

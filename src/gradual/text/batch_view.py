@@ -33,11 +33,12 @@ _NO_BLANK_AFTER = set("([{$£€#/-“‘\n")
 def detokenize(words: Sequence[str]) -> str:
     """Readable text from tokens.
 
-    Undoes the marks `xxmaj`, `xxup`, `xxrep` and `xxwrep`, drops `xxbos`, `xxeos`, `xxpad` and
-    `xxfld i` (a line break between fields), writes a lone i, which carries no mark, as I, and
-    spaces punctuation as in English. The exact original does not come back: spaCy's tokens do not
-    say where blanks were, and `xxup` marks only the first token of a chunk. Marks in senseless
-    places, which a language model may write, are dropped.
+    Undoes the marks `xxmaj`, `xxup`, `xxrep` and `xxwrep`, drops `xxeos`, `xxpad`, `xxbos` (an
+    empty line where another text begins) and `xxfld i` (a line break between fields), writes a
+    lone i, which carries no mark, as I, and spaces punctuation as in English. The exact original
+    does not come back: spaCy's tokens do not say where blanks were, and `xxup` marks only the
+    first token of a chunk. Marks in senseless places, which a language model may write, are
+    dropped. What a backwards model reads or writes must be turned round before.
     """
     text = ""
     before = "\n"  # the token before
@@ -65,7 +66,7 @@ def detokenize(words: Sequence[str]) -> str:
 
 def _unmarked(words: Sequence[str]) -> Iterator[str]:
     """The tokens with their marks carried out."""
-    tokens = deque(word.replace("▁", " ") for word in words if word not in (BOS, EOS, PAD))
+    tokens = deque(word.replace("▁", " ") for word in words if word not in (EOS, PAD))
     case = ""
     repeats, mark = 1, ""
     while tokens:
@@ -75,6 +76,9 @@ def _unmarked(words: Sequence[str]) -> Iterator[str]:
                 mark, repeats = token, min(int(tokens.popleft()), _MOST_REPEATS)
         elif token in (TK_UP, TK_MAJ):
             case = token
+        elif token == BOS:
+            case, repeats, mark = "", 1, ""
+            yield "\n\n"
         elif token == FLD:
             if tokens and tokens[0].isdecimal() and tokens.popleft() != "1":
                 yield "\n"
@@ -177,6 +181,12 @@ mark.blank { background: #e9e9e9 }
 """
 
 
+_BACKWARDS = (
+    "<p><b>These models read backwards</b>: every line runs from the end of a text to its "
+    "beginning, and a special token stands after the word it speaks of.</p>"
+)
+
+
 def _marked(words: list[str]) -> str:
     spans = []
     for word in words:
@@ -197,6 +207,7 @@ def _page(
     read = [view for view in views if view[0] == "language model"]
     labelled = [view for view in views if view[0] == "classifier"]
     body = [
+        *([_BACKWARDS] if corpus.backwards else []),
         f"<p>{len(corpus):,} documents, {len(corpus.ids):,} tokens, a vocabulary of "
         f"{len(vocabulary):,} words; {unknown:.2%} of the tokens are unknown to it. "
         '<mark class="special">special token</mark> <mark class="unknown">unknown word</mark> '

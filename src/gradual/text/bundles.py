@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,47 @@ def check_vocabulary(found: str, found_in: str, expected: str, expected_by: str)
             f"{expected[:12]}…: the same id would mean different words. Make both with one "
             "vocabulary (rerun the pipeline from its vocabulary on)"
         )
+
+
+def reads_backwards(bundle: Bundle) -> bool:
+    """Return whether a model reads and writes from the end of a text to its beginning."""
+    return bool((bundle.metadata.get("tokenizer") or {}).get("backwards", False))
+
+
+def check_direction(found: bool, found_in: str, expected: bool, expected_by: str) -> None:
+    """Raise ValueError unless two directions are the same; the message names both owners.
+
+    Vocabularies cannot show it: the same words, counted in either direction, make the same one.
+    """
+    if found != expected:
+        way = {True: "backwards", False: "forwards"}
+        raise ValueError(
+            f"{found_in} reads texts {way[found]}, but {expected_by} {way[expected]}: make both "
+            f"with `backwards: {str(expected).lower()}` in the tokenizer's parameters, or give one "
+            "of the other direction"
+        )
+
+
+def check_tokenizer(found: Mapping[str, Any] | None, bundle: Bundle, whose: str) -> None:
+    """Raise ValueError unless texts are cut into tokens as a model's texts were.
+
+    Args:
+        found: The tokenizer's configuration as a mapping; None checks nothing, since nothing is
+            known of it. `workers` may differ: the result does not depend on it.
+        bundle: The model.
+        whose: What to call the model.
+    """
+    stored = bundle.metadata.get("tokenizer")
+    if found is None or stored is None:
+        return
+    ours = dataclasses.asdict(tokenizer_config(found))
+    theirs = dataclasses.asdict(tokenizer_config(stored))
+    for name, value in ours.items():
+        if name != "workers" and value != theirs[name]:
+            raise ValueError(
+                f"tokenizer.{name} is {value!r}, but {whose} was trained with {theirs[name]!r}: "
+                "its words would stand for other pieces of text; set it to the same"
+            )
 
 
 def vocabulary_of(bundle: Bundle) -> Vocabulary:

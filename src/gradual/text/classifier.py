@@ -17,12 +17,15 @@ from gradual.text import language_model as lm
 from gradual.text.awd_lstm import AWDLSTMConfig
 from gradual.text.bundles import (
     array_hash,
+    check_direction,
     check_kind,
+    check_tokenizer,
     check_vocabulary,
     cpu_state,
     inference,
     load_state,
     parameters_hash,
+    reads_backwards,
     resident_ids,
     row_numbers,
     tokenizer_config,
@@ -216,6 +219,9 @@ def classifier_task(
             vocabulary.hash,
             "the corpus",
         )
+        check_direction(
+            reads_backwards(language_model), "the language model", corpus.backwards, "the corpus"
+        )
         config.model.check_same_sizes(
             AWDLSTMConfig(**language_model.config["model"]), "the language model"
         )
@@ -256,7 +262,8 @@ def train_classifier(
         language_model: Its encoder is where the classifier's starts; None starts from random
             weights, for comparison.
         tokenizer: The tokenizer's configuration as a mapping, kept so that the classifier can read
-            raw text; None leaves it out.
+            raw text; None leaves it out (a backwards corpus needs it: the model's direction stands
+            there).
         store: Where to keep checkpoints.
         on_epoch: Gets every epoch's figures and number.
 
@@ -265,8 +272,14 @@ def train_classifier(
         vocabulary's words, the tokenizer's configuration and where the encoder came from.
 
     Raises:
-        ValueError: The vocabularies or sizes differ, a row has no label or an unknown one.
+        ValueError: Vocabularies, tokenizers, directions or sizes differ, or a row has no label or
+            an unknown one.
     """
+    check_direction(
+        bool((tokenizer or {}).get("backwards")), "the tokenizer", corpus.backwards, "the corpus"
+    )
+    if language_model is not None:
+        check_tokenizer(tokenizer, language_model, "the language model")
     task, names = classifier_task(
         corpus, vocabulary, labels, train_rows, valid_rows, config, language_model=language_model
     )
@@ -371,6 +384,7 @@ def predict_probabilities(
     check_vocabulary(
         corpus.vocabulary_hash, "the corpus", bundle.dependencies["vocabulary"], "the classifier"
     )
+    check_direction(reads_backwards(bundle), "the classifier", corpus.backwards, "the corpus")
     documents = row_numbers(rows, corpus, "rows")
     _check_lengths(corpus, documents)
     model.to(resolve_device(device))

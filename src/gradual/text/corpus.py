@@ -10,6 +10,7 @@ import pyarrow as pa
 from gradual.text.vocabulary import Vocabulary, flat_tokens
 
 _FORMAT = b"gradual-corpus-1"
+_BACKWARDS = "backwards"
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +21,14 @@ class Corpus:
         ids: `(n_tokens,)`, uint16 for up to 65,536 words, else uint32.
         offsets: `(n_documents + 1,)`, int64; document i is `ids[offsets[i]:offsets[i + 1]]`.
         vocabulary_hash: Hash of the vocabulary that the ids belong to.
+        backwards: Whether each document runs from its end to its beginning. A vocabulary does
+            not tell: it counts words, whatever their order.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
     vocabulary_hash: str
+    backwards: bool = False
 
     def __post_init__(self) -> None:
         if self.ids.ndim != 1 or self.ids.dtype not in (np.uint16, np.uint32):
@@ -76,12 +80,13 @@ class Corpus:
         offsets = np.zeros(len(parts) + 1, np.int64)
         np.cumsum([len(part) for part in parts], out=offsets[1:])
         ids = np.concatenate(parts) if parts else self.ids[:0]
-        return Corpus(ids, offsets, self.vocabulary_hash)
+        return Corpus(ids, offsets, self.vocabulary_hash, self.backwards)
 
     @cached_property
     def hash(self) -> str:
-        """Sha256 (hex) of the ids, the offsets and the vocabulary's hash."""
-        digest = hashlib.sha256(f"{self.ids.dtype} {self.vocabulary_hash} ".encode())
+        """Sha256 (hex) of the ids, the offsets, the vocabulary's hash and the direction."""
+        direction = "backwards " if self.backwards else ""
+        digest = hashlib.sha256(f"{self.ids.dtype} {self.vocabulary_hash} {direction}".encode())
         digest.update(np.ascontiguousarray(self.offsets).data)
         digest.update(np.ascontiguousarray(self.ids).data)
         return digest.hexdigest()
@@ -91,7 +96,7 @@ class Corpus:
         documents = pa.LargeListArray.from_arrays(pa.array(self.offsets), pa.array(self.ids))
         metadata = {"format": _FORMAT, "vocabulary_hash": self.vocabulary_hash}
         schema = pa.schema([pa.field("ids", documents.type)], metadata=metadata)
-        return pa.table([documents], schema=schema)
+        return mark_direction(pa.table([documents], schema=schema), self.backwards)
 
     @classmethod
     def from_table(cls, table: pa.Table) -> "Corpus":
@@ -117,17 +122,30 @@ class Corpus:
         ids = chunk.values.to_numpy()
         if len(offsets) and (offsets[0] != 0 or offsets[-1] != len(ids)):  # a slice of a table
             ids, offsets = ids[offsets[0] : offsets[-1]], offsets - offsets[0]
-        return cls(ids, offsets, metadata[b"vocabulary_hash"].decode())
+        return cls(ids, offsets, metadata[b"vocabulary_hash"].decode(), is_backwards(table))
 
 
 def numericalize(tokens: pa.Table, vocabulary: Vocabulary) -> Corpus:
     """Replace words by their ids in `vocabulary`; unknown words become `xxunk` (id 0).
 
     Args:
-        tokens: The token table (see `gradual.text.vocabulary.flat_tokens`).
+        tokens: The token table (see `gradual.text.vocabulary.flat_tokens`); the corpus has its
+            direction.
         vocabulary: The words and their ids.
     """
     codes, offsets, words = flat_tokens(tokens)
     smallest = np.uint16 if len(vocabulary) <= 1 << 16 else np.uint32
     id_of_code = np.array([vocabulary.index(word) for word in words], smallest)
-    return Corpus(id_of_code[codes], offsets, vocabulary.hash)
+    return Corpus(id_of_code[codes], offsets, vocabulary.hash, is_backwards(tokens))
+
+
+def mark_direction(table: pa.Table, backwards: bool) -> pa.Table:
+    """The table, with the direction of its documents in the schema's metadata."""
+    if not backwards:
+        return table
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), _BACKWARDS: "true"})
+
+
+def is_backwards(table: pa.Table) -> bool:
+    """Whether the documents of a table run from end to beginning (see `mark_direction`)."""
+    return _BACKWARDS.encode() in (table.schema.metadata or {})

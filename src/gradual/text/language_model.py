@@ -21,12 +21,14 @@ from torch import Tensor, nn
 from gradual.text.awd_lstm import AWDLSTMConfig, Hidden, LanguageModel
 from gradual.text.bundles import (
     array_hash,
+    check_direction,
     check_kind,
     check_vocabulary,
     cpu_state,
     inference,
     load_state,
     parameters_hash,
+    reads_backwards,
     resident_ids,
     row_numbers,
 )
@@ -430,6 +432,13 @@ def language_model_task(
         The task, and where its weights start from (see `train_language_model`).
     """
     _check_inputs(corpus, vocabulary, valid_rows, config)
+    if pretrained is not None:
+        check_direction(
+            reads_backwards(pretrained),
+            "the pretrained language model",
+            corpus.backwards,
+            "the corpus",
+        )
     model, start = _start(vocabulary, config, pretrained)
     return LanguageModelTask(model, corpus, valid_rows, config), start
 
@@ -455,7 +464,8 @@ def train_language_model(
         pretrained: Language model to start from; its words are carried over one by one. None
             starts from random weights.
         tokenizer: The tokenizer's configuration as a mapping, kept so that the model can read
-            prompts; None leaves it out.
+            prompts; None leaves it out (a backwards corpus needs it: the model's direction stands
+            there).
         store: Where to keep checkpoints.
         on_epoch: Gets every epoch's figures and number.
 
@@ -465,9 +475,12 @@ def train_language_model(
         `bundle` (hash), `words_found` and `words_found_share`.
 
     Raises:
-        ValueError: Corpus, vocabulary, rows and pretrained model do not fit each other.
+        ValueError: Corpus, vocabulary, tokenizer, rows and pretrained model do not fit each other.
     """
     valid_rows = np.asarray(valid_rows)
+    check_direction(
+        bool((tokenizer or {}).get("backwards")), "the tokenizer", corpus.backwards, "the corpus"
+    )
     task, start = language_model_task(corpus, vocabulary, valid_rows, config, pretrained=pretrained)
     dependencies = {
         "corpus": corpus.hash,
@@ -532,6 +545,7 @@ def evaluate_language_model(
     check_vocabulary(
         corpus.vocabulary_hash, "the corpus", bundle.dependencies["vocabulary"], "the model"
     )
+    check_direction(reads_backwards(bundle), "the model", corpus.backwards, "the corpus")
     documents = row_numbers(rows, corpus, "rows")
     offsets = np.asarray(corpus.offsets)
     text = joined(resident_ids(corpus), offsets, documents)

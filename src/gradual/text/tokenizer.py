@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from gradual.text.corpus import mark_direction
 from gradual.text.rules import (
     BOS,
     DEFAULT_RULES,
@@ -63,6 +64,8 @@ class TokenizerConfig:
         add_eos: End each document with `xxeos`.
         workers: Processes; None for one a processor core. The result does not depend on it.
         mark_fields: Write `xxfld i` before the text of column i; None: if there are several.
+        backwards: Turn the order of each document's tokens round, marks included, so that models
+            read (and write) from the end of a text to its beginning.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -74,6 +77,7 @@ class TokenizerConfig:
     add_eos: bool = False
     workers: int | None = None
     mark_fields: bool | None = None
+    backwards: bool = False
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
@@ -112,7 +116,8 @@ def tokenize(
 
     Returns:
         A table with one column `tokens: list<dictionary<int32, string>>` and one row a document.
-        The words of the dictionary stand in order of first appearance.
+        The words of the dictionary stand in order of first appearance. The schema's metadata say
+        whether the documents are backwards (`is_backwards`).
 
     Raises:
         ValueError: A text is null or no string, columns differ in length, a rule is unknown or
@@ -151,7 +156,8 @@ def tokenize(
         )
         for codes, lengths in encoded
     ]
-    return pa.table({"tokens": pa.chunked_array(chunks, kind)})
+    table = pa.table({"tokens": pa.chunked_array(chunks, kind)})
+    return mark_direction(table, config.backwards)
 
 
 def _cores() -> int:
@@ -232,7 +238,8 @@ class _Encoder:
                 text = _applied(rule, text, row)
             chunks = map(self.chunks.__getitem__, self.cut(text.strip()))
             document = chain(self.begin, chain.from_iterable(chunks), self.end)
-            documents.append(np.fromiter(document, np.int32))
+            document_codes = np.fromiter(document, np.int32)
+            documents.append(document_codes[::-1] if self.config.backwards else document_codes)
         lengths = np.fromiter(map(len, documents), np.int64, len(documents))
         codes = np.concatenate(documents) if documents else np.zeros(0, np.int32)
 

@@ -1,3 +1,7 @@
-from gradual.pipelines.language_model.pipeline import create_pipeline, create_range_test_pipeline
+from gradual.pipelines.language_model.pipeline import (
+    create_generation_pipeline,
+    create_pipeline,
+    create_range_test_pipeline,
+)
 
-__all__ = ["create_pipeline", "create_range_test_pipeline"]
+__all__ = ["create_generation_pipeline", "create_pipeline", "create_range_test_pipeline"]

@@ -10,12 +10,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, RootModel
+from pydantic import RootModel
 
 from gradual import tracking
 from gradual.evaluation.figures import range_test_figure, training_figure
+from gradual.text import generation
 from gradual.text.corpus import Corpus
-from gradual.text.generation import generate
+from gradual.text.generation import GenerationConfig
 from gradual.text.language_model import (
     LanguageModelConfig,
     evaluate_language_model,
@@ -29,24 +30,6 @@ from gradual.training.checkpoint import CheckpointStore
 from gradual.training.range_test import range_test
 
 logger = logging.getLogger(__name__)
-
-
-class Generation(BaseModel, extra="forbid", frozen=True):
-    """What the language model shall write.
-
-    Attributes:
-        prompts: Beginnings of texts; "" lets it begin by itself.
-        words: Words to add to each.
-        temperature: Below 1 plays safe, above 1 takes risks.
-        min_p: Words less probable than this share of the most probable one are never chosen.
-        seed: Of the random choices.
-    """
-
-    prompts: tuple[str, ...] = ("",)
-    words: int = 50
-    temperature: float = 0.75
-    min_p: float = 0.05
-    seed: int = 42
 
 
 def train(
@@ -99,13 +82,31 @@ def evaluate(language_model: Bundle, corpus: Corpus, document_splits: pa.Table) 
     return {"documents": int(rows.sum()), "start": language_model.metadata["start"], **metrics}
 
 
-def write_samples(language_model: Bundle, config: Generation) -> dict[str, str]:
-    """Let the language model go on from each configured prompt."""
-    options = config.model_dump(exclude={"prompts"})
-    samples = {prompt: generate(language_model, prompt, **options) for prompt in config.prompts}
-    for text in samples.values():
-        logger.info("The language model writes: %s", text)
+def write_samples(language_model: Bundle, config: RootModel[GenerationConfig]) -> dict[str, str]:
+    """Let the language model go on from each configured prompt.
+
+    Returns:
+        What it wrote by prompt; several texts of one prompt are parted by an empty line.
+    """
+    samples: dict[str, str] = {}
+    for entry in write_texts(language_model, config):
+        before = samples.get(entry["prompt"])
+        samples[entry["prompt"]] = f"{before}\n\n{entry['text']}" if before else entry["text"]
     return samples
+
+
+def write_texts(
+    language_model: Bundle, config: RootModel[GenerationConfig]
+) -> list[dict[str, str]]:
+    """Write texts with the stored language model.
+
+    Returns:
+        `prompt` and `text` of each.
+    """
+    texts = generation.write_texts(language_model, config.root)
+    for entry in texts:
+        logger.info("The language model writes: %s", entry["text"])
+    return texts
 
 
 def find_learning_rate(

@@ -50,6 +50,21 @@ def create_pipeline() -> Pipeline:
     )
 
 
+def create_generation_pipeline() -> Pipeline:
+    """Return the pipeline that writes texts with a stored language model."""
+    return Pipeline(
+        [
+            Node(
+                func=nodes.write_texts,
+                inputs={"language_model": "language_model", "config": "params:generation"},
+                outputs="generated_texts",
+                name="write_texts",
+            ),
+        ],
+        tags="generation",
+    )
+
+
 def create_range_test_pipeline() -> Pipeline:
     """Return the pipeline that suggests a learning rate for the language model."""
     return Pipeline(
