@@ -5,7 +5,8 @@ The 15 columns, their names and the manner of their values are those of the less
 occupations have gaps. The people are made up: nothing but the schema comes from the real table.
 
 The last 800 rows are meant as test rows. Only there: two countries that no earlier row has, and
-gaps in hours-per-week, which have none before. That is what new data is like.
+gaps in hours-per-week, which have none before. That is what new data is like. `new_people.csv`
+holds 200 more people of that kind without their pay, for predictions.
 
 Pay is decided by a known rule: a logistic function of age (rising, then falling), education,
 occupation, married life, hours (which pay off more in some occupations than in others) and gains
@@ -23,11 +24,11 @@ import csv
 import io
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-ROWS, TEST_ROWS = 4000, 800
+ROWS, TEST_ROWS, NEW_ROWS = 4000, 800, 200
 
 EDUCATION = {  # level: its number, how frequent, what it adds to the log-odds
     "Preschool": (1, 1, -2.5),
@@ -195,35 +196,45 @@ def _family(chance: Chance, age: int, sex: str) -> tuple[str, str]:
     return marital, chance.choose(others)
 
 
-def make_sample(seed: int) -> tuple[str, list[float]]:
-    """Make the table.
+def make_sample(seed: int) -> tuple[dict[str, str], list[float]]:
+    """Make the tables.
 
     Returns:
-        The CSV file's content, and the rule's probability of ">=50k" for each row.
+        Content by file name, and the rule's probability of ">=50k" for each row of `adult.csv`.
     """
     chance = Chance(seed)
     people = [make_person(chance, test=i >= ROWS - TEST_ROWS) for i in range(ROWS)]
+    new = [make_person(chance, test=True)[0] for _ in range(NEW_ROWS)]
+    files = {
+        "adult.csv": _csv([row for row, _ in people], COLUMNS),
+        "new_people.csv": _csv(new, COLUMNS[:-1]),
+    }
+    return files, [probability for _, probability in people]
+
+
+def _csv(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row for row, _ in people)
-    return buffer.getvalue(), [probability for _, probability in people]
+    writer.writerows(rows)
+    return buffer.getvalue()
 
 
 def main() -> None:
-    """Write `adult.csv` into a folder."""
+    """Write the two files into a folder."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", type=Path, default=Path("data/01_raw/adult_sample"))
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--score", action="store_true", help="print what the rule itself scores")
     options = parser.parse_args()
-    content, probabilities = make_sample(options.seed)
+    files, probabilities = make_sample(options.seed)
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "adult.csv").write_bytes(content.encode())
+    for name, content in files.items():
+        (options.output / name).write_bytes(content.encode())
     if options.score:
         from sklearn.metrics import accuracy_score, roc_auc_score
 
-        rich = [row["salary"] == ">=50k" for row in csv.DictReader(io.StringIO(content))]
+        rich = [row["salary"] == ">=50k" for row in csv.DictReader(io.StringIO(files["adult.csv"]))]
         test_truth, test_rule = rich[-TEST_ROWS:], probabilities[-TEST_ROWS:]
         print(f"share of >=50k {sum(rich) / ROWS:.3f}")
         for name, truth, rule in (

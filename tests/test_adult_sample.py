@@ -15,12 +15,20 @@ def people() -> pd.DataFrame:
     return pd.read_csv(SAMPLE)
 
 
-def test_script_reproduces_the_committed_file_byte_by_byte(tmp_path: Path) -> None:
+def test_script_reproduces_the_committed_files_byte_by_byte(tmp_path: Path) -> None:
     script = ROOT / "scripts/make_adult_sample.py"
     subprocess.run([sys.executable, script, "--output", tmp_path], check=True)
-    assert (tmp_path / "adult.csv").read_bytes() == SAMPLE.read_bytes()
+    for name in ("adult.csv", "new_people.csv"):
+        assert (tmp_path / name).read_bytes() == SAMPLE.with_name(name).read_bytes()
     subprocess.run([sys.executable, script, "--output", tmp_path, "--seed", "7"], check=True)
     assert (tmp_path / "adult.csv").read_bytes() != SAMPLE.read_bytes()
+
+
+def test_new_people_have_no_pay_but_levels_and_gaps_of_their_own(people: pd.DataFrame) -> None:
+    new = pd.read_csv(SAMPLE.with_name("new_people.csv"))
+    assert list(new.columns) == list(people.columns[:-1])
+    assert set(new["native-country"]) - set(people["native-country"][:-TEST_ROWS])
+    assert new["hours-per-week"].isna().any()
 
 
 def test_schema_and_manner_of_values_are_the_lessons(people: pd.DataFrame) -> None:

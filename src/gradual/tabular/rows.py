@@ -1,0 +1,113 @@
+"""Which rows of a table train, which validate and which are scored once, at the end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from gradual.splits import Split, validation_mask
+
+Part = Literal["train", "valid", "test"]
+
+
+@dataclass(frozen=True)
+class RowsConfig:
+    """The parts of a table.
+
+    Attributes:
+        test: Rows that are scored once; None for none, then validation rows are all there is to
+            score, and the report says so.
+        valid: Out of the other rows, those that training is watched and models are chosen with.
+        missing_target: What to do where a target column has no value: `refuse` the table, or
+            `leave_out` those rows of every part.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    test: Split | None = field(default_factory=lambda: Split(fraction=0.2))
+    valid: Split = field(default_factory=lambda: Split(fraction=0.2))
+    missing_target: Literal["refuse", "leave_out"] = "refuse"
+
+
+def split_rows(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> pa.Table:
+    """Give every row its part.
+
+    Args:
+        table: The raw rows.
+        targets: Names of the target columns.
+        config: How to choose. Row numbers of `rows` count all rows of the table for `test`, and
+            those that are left for `valid`.
+
+    Returns:
+        One row a row of the table: ``part``, `train`, `valid` or `test`, or null where the target
+        is missing and is to be left out.
+
+    Raises:
+        ValueError: The table is empty, a column is missing, a target has gaps, or a part would be
+            empty.
+    """
+    if table.num_rows == 0:
+        raise ValueError("the table has no rows: check the source and what selects its rows")
+    missing = [name for name in targets if name not in table.column_names]
+    if missing:
+        raise ValueError(
+            f"there is no target column {missing[0]!r}, only "
+            f"{', '.join(map(repr, table.column_names))}: correct target.columns"
+        )
+    known = _known(table, targets, config)
+    part = np.full(table.num_rows, None, dtype=object)
+    rows = np.flatnonzero(known)
+    if config.test is not None:
+        held_out = _choose(table, rows, config.test, "test")
+        part[rows[held_out]] = "test"
+        rows = rows[~held_out]
+    held_out = _choose(table, rows, config.valid, "valid")
+    part[rows[held_out]] = "valid"
+    part[rows[~held_out]] = "train"
+    return pa.table({"part": pa.array(part, pa.string())})
+
+
+def rows_of(row_splits: pa.Table, part: Part) -> np.ndarray:
+    """Return the numbers of the rows of one part, ascending."""
+    mask = pc.fill_null(pc.equal(row_splits["part"], part), False)
+    return np.flatnonzero(mask.to_numpy())
+
+
+def scored_part(row_splits: pa.Table) -> Part:
+    """Return the part that scores come from: test, or valid where there are no test rows."""
+    return "test" if len(rows_of(row_splits, "test")) else "valid"
+
+
+def _known(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> np.ndarray:
+    """Which rows have a value in every target column."""
+    known = np.ones(table.num_rows, bool)
+    for name in targets:
+        values = table[name]
+        gaps = values.is_null(nan_is_null=True).to_numpy()
+        if gaps.any() and config.missing_target == "refuse":
+            raise ValueError(
+                f"row {int(gaps.argmax())} (the first is 0) and {int(gaps.sum()) - 1:,} others "
+                f"have nothing in the target column {name!r}: fill them in, remove the rows, or "
+                "set rows.missing_target to leave_out"
+            )
+        known &= ~gaps
+    if not known.any():
+        raise ValueError(f"no row has a value in {', '.join(map(repr, targets))}: give labels")
+    return known
+
+
+def _choose(table: pa.Table, rows: np.ndarray, split: Split, part: Part) -> np.ndarray:
+    """Which of the rows a split holds out; its errors say which split it is."""
+    names = {name for name in (split.stratify, split.column) if name is not None}
+    frame = table.select([name for name in table.column_names if name in names])
+    chosen = (
+        frame.take(pa.array(rows)).to_pandas() if names else pd.DataFrame(index=range(len(rows)))
+    )
+    try:
+        return validation_mask(chosen, split)
+    except ValueError as error:
+        raise ValueError(f"rows.{part}: {error}") from error

@@ -1,0 +1,78 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from gradual.splits import Split
+from gradual.tabular.rows import RowsConfig, rows_of, scored_part, split_rows
+
+
+def table(n: int = 100) -> pa.Table:
+    return pa.table({"x": np.arange(n), "y": ["a", "b"] * (n // 2), "day": np.arange(n)[::-1]})
+
+
+def test_validation_comes_out_of_what_test_leaves() -> None:
+    config = RowsConfig(test=Split(method="rows", rows=(90, 100)), valid=Split(fraction=0.2))
+    splits = split_rows(table(), ["y"], config)
+    train, valid, test = (rows_of(splits, part) for part in ("train", "valid", "test"))
+    assert test.tolist() == list(range(90, 100))
+    assert len(valid) == 18
+    assert sorted([*train, *valid, *test]) == list(range(100))
+    assert scored_part(splits) == "test"
+
+
+def test_splits_by_time_take_the_latest_for_test_and_the_next_for_validation() -> None:
+    last = Split(method="last", fraction=0.1, column="day")
+    splits = split_rows(table(), ["y"], RowsConfig(test=last, valid=last))
+    assert rows_of(splits, "test").tolist() == list(range(10))
+    assert rows_of(splits, "valid").tolist() == list(range(10, 19))
+
+
+def test_without_test_rows_validation_rows_are_scored() -> None:
+    splits = split_rows(table(), ["y"], RowsConfig(test=None))
+    assert len(rows_of(splits, "test")) == 0
+    assert scored_part(splits) == "valid"
+
+
+def test_stratified_parts_keep_the_shares() -> None:
+    split = Split(fraction=0.2, stratify="y")
+    splits = split_rows(table(), ["y"], RowsConfig(test=split, valid=split))
+    for part in ("train", "valid", "test"):
+        labels = table()["y"].take(rows_of(splits, part)).to_pylist()
+        assert abs(labels.count("a") - labels.count("b")) <= 1
+
+
+@pytest.mark.parametrize("gap", [None, float("nan")])
+def test_rows_without_a_target_are_refused_or_left_out(gap: float | None) -> None:
+    holed = pa.table({"y": pa.array([1.0, gap, 3.0, gap, *range(20)], from_pandas=False)})
+    with pytest.raises(ValueError, match=r"row 1 .* and 1 others .* 'y'.*leave_out"):
+        split_rows(holed, ["y"], RowsConfig())
+    splits = split_rows(holed, ["y"], RowsConfig(missing_target="leave_out"))
+    assert splits["part"].null_count == 2
+    assert sum(len(rows_of(splits, part)) for part in ("train", "valid", "test")) == 22
+
+
+@pytest.mark.parametrize(
+    ("rows", "targets", "config", "message"),
+    [
+        (table().slice(0, 0), ["y"], RowsConfig(), "no rows"),
+        (table(), ["z"], RowsConfig(), r"no target column 'z', only 'x', 'y', 'day'"),
+        (
+            table(),
+            ["y"],
+            RowsConfig(valid=Split(method="column", column="flag")),
+            r"rows\.valid: there is no column 'flag'",
+        ),
+        (
+            table(),
+            ["y"],
+            RowsConfig(test=Split(method="rows", rows=(90, 200))),
+            r"rows\.test: rows is \[90, 200\], but there are only 100 rows",
+        ),
+        (pa.table({"y": pa.nulls(3)}), ["y"], RowsConfig(missing_target="leave_out"), "no row has"),
+    ],
+)
+def test_errors_name_the_split_or_the_column(
+    rows: pa.Table, targets: list[str], config: RowsConfig, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        split_rows(rows, targets, config)
