@@ -84,13 +84,17 @@ def test_embeddings_name_the_frequent_levels() -> None:
     assert len(trace.x) == n
 
 
-def test_regression_figures_thin_out_many_rows_and_say_so() -> None:
-    predictions = pd.DataFrame({"target": np.arange(1.0, 20_001), "predicted": 2.0})
-    figure = table_figures.truth_figure(predictions, "sales", log=True)
-    assert len(figure.data[0].x) == 5000
-    assert figure.layout.title.subtitle.text == "5,000 of 20,000 test rows"
-    assert figure.layout.xaxis.type == "log"
-    negative = predictions.assign(target=predictions["target"] - 5)
-    assert table_figures.truth_figure(negative, "sales", log=True).layout.xaxis.type == "linear"
-    errors = table_figures.residual_figure(predictions, "sales").data[0]
-    assert errors.y[0] == -1
+def test_comparison_draws_every_model_in_every_score() -> None:
+    scores = pd.DataFrame(
+        [
+            {"model": model, "score": score, "better": "higher", "value": 0.8}
+            | {"low": 0.7, "high": 0.85}
+            for score in ("accuracy", "ROC AUC")
+            for model in ("net", "forest")
+        ]
+    )
+    figure = table_figures.comparison_figure(scores, "net", "10 rows")
+    assert len(figure.data) == 2
+    assert list(figure.data[0].y) == ["net", "forest"]
+    assert len(set(figure.data[0].marker.color)) == 2
+    assert figure.layout.annotations[1].text == "ROC AUC (higher is better)"

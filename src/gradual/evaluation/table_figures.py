@@ -1,4 +1,4 @@
-"""Plotly figures of what a model on a table has learned, and how a regression does."""
+"""Plotly figures of models on a table: how they compare, and what one of them has learned."""
 
 from __future__ import annotations
 
@@ -13,8 +13,56 @@ from gradual.evaluation.figures import GREY, HEIGHT, MODEL, OTHER, PALETTE, fini
 
 ACROSS = 3
 """Small figures in a row of the grids."""
-POINTS = 5000
-"""A scatter of more rows is drawn with so many of them, evenly chosen."""
+
+
+def comparison_figure(scores: pd.DataFrame, chosen: str, subtitle: str) -> go.Figure:
+    """Draw the scores of several models with their intervals, one small figure a score.
+
+    Args:
+        scores: One row a model and score: ``model``, ``score`` (its name, with its unit),
+            ``better`` (`higher` or `lower`), ``value``, ``low`` and ``high``.
+        chosen: Name of the model that is drawn in the model's colour.
+        subtitle: Which rows, and what the intervals are.
+    """
+    names = list(scores["score"].unique())
+    titles = {row.score: f"{row.score} ({row.better} is better)" for row in scores.itertuples()}
+    models = list(scores["model"].unique())
+    figure = make_subplots(
+        rows=1,
+        cols=len(names),
+        shared_yaxes=True,
+        subplot_titles=list(titles.values()),
+        horizontal_spacing=0.05,
+    )
+    for col, name in enumerate(names, start=1):
+        part = scores[scores["score"] == name]
+        figure.add_trace(
+            go.Scatter(
+                x=part["value"],
+                y=part["model"],
+                mode="markers",
+                marker={
+                    "size": 11,
+                    "color": [MODEL if model == chosen else OTHER for model in part["model"]],
+                },
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": part["high"] - part["value"],
+                    "arrayminus": part["value"] - part["low"],
+                    "color": GREY,
+                },
+                hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+                showlegend=False,
+            ),
+            row=1,
+            col=col,
+        )
+    figure.update_yaxes(categoryorder="array", categoryarray=models[::-1], automargin=True)
+    finish(
+        figure, "All models on the same rows", subtitle, max(HEIGHT - 80, 30 * len(models) + 190)
+    )
+    return figure.update_layout(margin={"t": 110, "b": 50})
 
 
 def importance_figure(importance: pd.DataFrame, loss: str, columns: int = 25) -> go.Figure:
@@ -181,81 +229,6 @@ def embedding_figure(embeddings: pd.DataFrame, target: str | None = None) -> go.
     return _finish_grid(figure, "Embeddings of the categories", subtitle)
 
 
-def truth_figure(predictions: pd.DataFrame, target: str, *, log: bool = False) -> go.Figure:
-    """Draw predictions against the truth.
-
-    Args:
-        predictions: ``target`` and ``predicted``, one row a test row.
-        target: What is predicted.
-        log: Logarithmic axes, for a target that was learned as a logarithm.
-    """
-    shown = predictions.iloc[_evenly(len(predictions))]
-    both = pd.concat([shown["target"], shown["predicted"]])
-    ends = [float(both.min()), float(both.max())]
-    figure = go.Figure(
-        [
-            go.Scattergl(
-                x=shown["predicted"],
-                y=shown["target"],
-                mode="markers",
-                marker={"color": MODEL, "size": 5, "opacity": 0.45},
-                hovertemplate="predicted %{x:,.4g}, true %{y:,.4g}<extra></extra>",
-                showlegend=False,
-            ),
-            go.Scatter(
-                x=ends, y=ends, mode="lines", line={"color": GREY, "dash": "dot"}, name="perfect"
-            ),
-        ]
-    )
-    kind = "log" if log and ends[0] > 0 else "linear"
-    figure.update_xaxes(title=f"predicted {target}", type=kind)
-    figure.update_yaxes(title=f"true {target}", type=kind)
-    return finish(figure, "Predicted and true", _rows(len(shown), len(predictions)))
-
-
-def residual_figure(predictions: pd.DataFrame, target: str) -> go.Figure:
-    """Draw the errors against the predictions, and how they are spread.
-
-    Args:
-        predictions: ``target`` and ``predicted``, one row a test row.
-        target: What is predicted.
-    """
-    shown = predictions.iloc[_evenly(len(predictions))]
-    errors = shown["target"] - shown["predicted"]
-    figure = make_subplots(
-        rows=1, cols=2, shared_yaxes=True, column_widths=[0.78, 0.22], horizontal_spacing=0.02
-    )
-    figure.add_trace(
-        go.Scattergl(
-            x=shown["predicted"],
-            y=errors,
-            mode="markers",
-            marker={"color": MODEL, "size": 5, "opacity": 0.45},
-            hovertemplate="predicted %{x:,.4g}, error %{y:+,.4g}<extra></extra>",
-        ),
-        row=1,
-        col=1,
-    )
-    counts, edges = np.histogram(errors, 40)
-    figure.add_trace(
-        go.Bar(
-            x=counts,
-            y=(edges[:-1] + edges[1:]) / 2,
-            orientation="h",
-            marker={"color": OTHER},
-            hovertemplate="%{x:,} rows near %{y:+,.4g}<extra></extra>",
-        ),
-        row=1,
-        col=2,
-    )
-    figure.add_hline(y=0, line={"color": GREY, "dash": "dot"})
-    figure.update_layout(showlegend=False, bargap=0.05)
-    figure.update_xaxes(title=f"predicted {target}", row=1, col=1)
-    figure.update_xaxes(title="rows", row=1, col=2)
-    figure.update_yaxes(title="true minus predicted", row=1, col=1)
-    return finish(figure, "Errors", _rows(len(shown), len(predictions)))
-
-
 def _grid(
     titles: list[str], across: int = ACROSS, height: int = 330
 ) -> tuple[go.Figure, list[tuple[int, int]]]:
@@ -284,12 +257,3 @@ def _short(names: pd.Series, length: int = 18) -> list[str]:
     """Shorten long names so that they fit below an axis."""
     texts = [str(name).strip() for name in names]
     return [text if len(text) <= length else f"{text[: length - 1]}…" for text in texts]
-
-
-def _evenly(n: int) -> np.ndarray:
-    """Numbers of at most `POINTS` rows out of n."""
-    return np.unique(np.linspace(0, n - 1, min(n, POINTS)).astype(int))
-
-
-def _rows(shown: int, n: int) -> str:
-    return f"{n:,} test rows" if shown == n else f"{shown:,} of {n:,} test rows"
