@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gradual.text.corpus import Corpus
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
-from gradual.training.config import Precision
-from gradual.training.device import resolve_precision
-from gradual.training.files import fingerprint, plain
+from gradual.training.modules import array_hash as array_hash
+from gradual.training.modules import check_kind as check_kind
+from gradual.training.modules import cpu_state as cpu_state
+from gradual.training.modules import inference as inference
+from gradual.training.modules import load_state as load_state
+from gradual.training.modules import parameters_hash as parameters_hash
 
 if TYPE_CHECKING:
     from gradual.text.tokenizer import TokenizerConfig
-
-
-def check_kind(bundle: Bundle, kind: str) -> None:
-    """Raise ValueError unless the bundle is of that kind."""
-    if bundle.kind != kind:
-        raise ValueError(
-            f"the bundle is a {bundle.kind!r}, where a {kind!r} is needed: give the right bundle"
-        )
 
 
 def check_vocabulary(found: str, found_in: str, expected: str, expected_by: str) -> None:
@@ -130,61 +123,3 @@ def row_numbers(rows: np.ndarray, corpus: Corpus, name: str) -> np.ndarray:
 def resident_ids(corpus: Corpus) -> Tensor:
     """Return all ids as one int32 tensor (n_tokens,): half of int64, and embeddings accept it."""
     return torch.from_numpy(corpus.ids.astype(np.int32))
-
-
-def parameters_hash(config: Any) -> str:
-    """Return the hash of a configuration, but for what changes no result (device, intervals)."""
-    return fingerprint(plain(config, identity=True))
-
-
-def array_hash(array: np.ndarray) -> str:
-    """Return the SHA-256 (hex) of an array's type, shape and content."""
-    digest = hashlib.sha256(f"{array.dtype} {array.shape} ".encode())
-    digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
-def cpu_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return a module's state as CPU tensors of their own."""
-    return {
-        name: tensor.detach().to("cpu", copy=True).contiguous()
-        for name, tensor in module.state_dict().items()
-    }
-
-
-def load_state(module: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Fill a module from a bundle's state.
-
-    Raises:
-        ValueError: Names or shapes differ; the message lists them and names `source`.
-    """
-    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    stored = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    if own != stored:
-        differing = sorted(n for n in own.keys() | stored.keys() if own.get(n) != stored.get(n))
-        listed = ", ".join(
-            f"{n}: stored {stored.get(n, 'nothing')}, expected {own.get(n, 'nothing')}"
-            for n in differing[:5]
-        )
-        raise ValueError(
-            f"the weights of {source} do not fit its model ({len(differing)} differ: {listed}): "
-            "it was made by another architecture; train it anew"
-        )
-    module.load_state_dict(state)
-
-
-@contextlib.contextmanager
-def inference(module: nn.Module, precision: Precision = "auto") -> Iterator[torch.device]:
-    """Apply a module: evaluation mode, no gradients, the precision asked for; yields its device."""
-    device = next(module.parameters()).device
-    dtype = resolve_precision(precision, device)
-    was_training = module.training
-    module.eval()
-    try:
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32),
-        ):
-            yield device
-    finally:
-        module.train(was_training)
