@@ -4,7 +4,7 @@ import warnings
 
 from kedro.pipeline import Pipeline
 
-from gradual.pipelines import language_model, text_classifier, text_data
+from gradual.pipelines import language_model, text_classifier, text_data, text_ensemble
 
 # Where a pipeline reads another namespace's data Kedro suspects a slip.
 warnings.filterwarnings("ignore", "One or more dataset names contain '.'", UserWarning)
@@ -49,6 +49,33 @@ def generation_pipeline(namespace: str) -> Pipeline:
     return Pipeline(language_model.create_generation_pipeline(), namespace=namespace)
 
 
+def ensemble_pipeline(namespace: str, forward: str, backward: str) -> Pipeline:
+    """Return two text pipelines on the same files, and the mean of their classifiers.
+
+    Trainings that are finished are not redone; ``--tags=text_ensemble`` runs the last part alone,
+    on what both have stored.
+
+    Args:
+        namespace: Name of the ensemble.
+        forward: Name of the data source.
+        backward: Name under which the same files are read backwards.
+
+    Returns:
+        Everything from the files to the ensemble's report.
+    """
+    ensemble = Pipeline(
+        text_ensemble.create_pipeline(),
+        namespace=namespace,
+        inputs={
+            "forward_predictions": f"{forward}.predictions",
+            "backward_predictions": f"{backward}.predictions",
+            "forward_classifier": f"{forward}.classifier",
+            "backward_classifier": f"{backward}.classifier",
+        },
+    )
+    return text_pipeline(forward) + text_pipeline(backward, source=forward) + ensemble
+
+
 def _files_of(source: str | None) -> dict[str, str]:
     """Return where a text pipeline finds its files, if they are another data source's."""
     if source is None:
@@ -62,6 +89,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     return {
         "imdb": imdb,
         "imdb_backwards": text_pipeline("imdb_backwards", source="imdb"),
+        "imdb_ensemble": ensemble_pipeline("imdb_ensemble", "imdb", "imdb_backwards"),
         "imdb_generate": generation_pipeline("imdb"),
         "imdb_backwards_generate": generation_pipeline("imdb_backwards"),
         "imdb_range_test": range_test_pipeline("imdb"),

@@ -18,6 +18,7 @@ from gradual.text.classifier import (
     train_classifier,
 )
 from gradual.text.corpus import Corpus, numericalize
+from gradual.text.ensemble import TextEnsemble
 from gradual.text.generation import GenerationConfig, generate, generate_words
 from gradual.text.language_model import (
     LanguageModelConfig,
@@ -175,3 +176,25 @@ def test_tables_without_metadata_run_forwards() -> None:
     kind = pa.list_(pa.dictionary(pa.int32(), pa.string()))
     _, vocabulary = corpus_of(FORWARDS)
     assert not numericalize(pa.table({"tokens": pa.array([["one"]], kind)}), vocabulary).backwards
+
+
+def test_an_ensemble_answers_with_the_mean_of_both_directions(
+    backwards: Bundle, forwards: Bundle
+) -> None:
+    bundles = [classifier(FORWARDS, forwards), classifier(BACKWARDS, backwards)]
+    texts = ["One two three.", "Seven six five!"]
+    answer = TextEnsemble.from_bundles(bundles, **CPU).predict(texts)
+    alone = [TextClassifier.from_bundle(bundle, **CPU).predict(texts) for bundle in bundles]
+    for column in ("probability_a", "probability_b"):
+        mean = (alone[0][column].astype(float) + alone[1][column]) / 2
+        np.testing.assert_allclose(answer[column], mean, rtol=1e-6)
+    expected = np.where(answer["probability_a"] > answer["probability_b"], "a", "b")
+    assert answer["label"].tolist() == expected.tolist()
+    assert TextEnsemble.from_bundles(bundles).predict([]).empty
+    with pytest.raises(ValueError, match="row 1 is blank"):
+        TextEnsemble.from_bundles(bundles).predict(["One", " "])
+    other = dataclasses.replace(bundles[1], metadata={**bundles[1].metadata, "labels": ["a", "c"]})
+    with pytest.raises(ValueError, match=r"labels \['a', 'b'\], classifier 2 has \['a', 'c'\]"):
+        TextEnsemble.from_bundles([bundles[0], other])
+    with pytest.raises(ValueError, match="an ensemble of no classifiers"):
+        TextEnsemble.from_bundles([])

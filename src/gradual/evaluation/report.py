@@ -278,12 +278,8 @@ def html_report(
     sections = [Section("", blocks)]
     if figures:
         sections.append(Section("Predictions", [figures]))
-    if examples is not None and len(examples):
-        blocks = []
-        for kind in examples["kind"].unique():
-            chosen = examples[examples["kind"] == kind].drop(columns="kind")
-            blocks += [Heading(str(kind).capitalize()), Table(_readable(chosen), EXAMPLE_NUMBERS)]
-        sections.append(Section("Reviews worth reading", blocks))
+    if examples is not None:
+        sections += example_sections(examples)
     if training_figures:
         sections.append(Section("Training", [training_figures]))
     if language_model or sample_texts:
@@ -292,6 +288,19 @@ def html_report(
     if run:
         sections.append(Section("The run", [run]))
     return html_page(title, summary["headline"], sections)
+
+
+def example_sections(examples: pd.DataFrame) -> list[Section]:
+    """Return the section that shows chosen reviews, a table of each kind; none if there are none.
+
+    Args:
+        examples: From `examples.choose_examples`.
+    """
+    blocks: list[Block] = []
+    for kind in examples["kind"].unique():
+        chosen = examples[examples["kind"] == kind].drop(columns="kind")
+        blocks += [Heading(str(kind).capitalize()), Table(_readable(chosen), EXAMPLE_NUMBERS)]
+    return [Section("Reviews worth reading", blocks)] if blocks else []
 
 
 def html_page(title: str, headline: str, sections: Sequence[Section]) -> str:

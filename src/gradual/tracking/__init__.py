@@ -6,7 +6,7 @@ MLflow only where one can be: nodes, notebooks and tests call these functions un
 
 import os
 
-from gradual.tracking.model import log_model, log_text_classifier
+from gradual.tracking.model import log_model, log_text_classifier, log_text_ensemble
 from gradual.tracking.run import (
     flatten,
     log_artifact,
@@ -28,6 +28,7 @@ __all__ = [
     "log_model",
     "log_params",
     "log_text_classifier",
+    "log_text_ensemble",
     "namespace",
     "set_tags",
 ]

@@ -151,6 +151,52 @@ def log_text_classifier(
     )
 
 
+def log_text_ensemble(
+    bundles: Mapping[str, Bundle],
+    *,
+    input_example: list[str],
+    registered_name: str | None = None,
+    alias: str | None = None,
+    name: str = "ensemble",
+) -> str | None:
+    """Log several text classifiers as one MLflow model that answers with their mean.
+
+    Input and answer are those of `log_text_classifier`.
+
+    Args:
+        bundles: Bundles of the kind "text_classifier" with the same labels, by name.
+        input_example: A few texts.
+        registered_name: See `log_model`, and so for the others.
+        alias: A name for the new version.
+        name: The model's name in the run.
+
+    Returns:
+        The model's URI, or None where no run is active.
+
+    Raises:
+        ValueError: If the labels differ, or there is an alias without a registered name.
+    """
+    import pandas as pd
+
+    from gradual.text.ensemble import TextEnsemble, check_members
+
+    check_members(list(bundles.values()))
+    answer = pd.DataFrame()
+    if active_run_id() is not None:
+        answer = TextEnsemble.from_bundles(list(bundles.values())).predict(input_example)
+    return log_model(
+        bundles,
+        script=Path(__file__).with_name("text_ensemble_model.py"),
+        input_example=pd.DataFrame({"text": input_example}),
+        output_example=answer,
+        code=TEXT_CODE,
+        requirements=TEXT_REQUIREMENTS,
+        name=name,
+        registered_name=registered_name,
+        alias=alias,
+    )
+
+
 def _schema(example: pd.DataFrame) -> Schema:
     """The columns of a table and their types in MLflow's words."""
     from mlflow.types import ColSpec, Schema

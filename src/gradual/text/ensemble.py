@@ -1,0 +1,77 @@
+"""Several classifiers that answer as one: the mean of their probabilities.
+
+Source: Howard and Ruder 2018, arXiv 1801.06146, section 5 (bidirectional language model): a forward
+and a backward classifier, averaged, err less than either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from gradual.text.classifier import TextClassifier
+from gradual.training.bundle import Bundle
+from gradual.training.config import Precision
+
+
+def check_members(bundles: Sequence[Bundle]) -> None:
+    """Raise ValueError unless the classifiers have the same labels in the same order."""
+    if not bundles:
+        raise ValueError("an ensemble of no classifiers has no answer: give at least one bundle")
+    labels = [bundle.metadata.get("labels") for bundle in bundles]
+    for number, other in enumerate(labels[1:], start=2):
+        if other != labels[0]:
+            raise ValueError(
+                f"classifier 1 of the ensemble has the labels {labels[0]}, classifier {number} has "
+                f"{other}: train both on the same labels"
+            )
+
+
+class TextEnsemble:
+    """Trained classifiers that read raw text, each in its own direction, and answer as one.
+
+    Args:
+        members: The classifiers; same labels, same order.
+    """
+
+    def __init__(self, members: Sequence[TextClassifier]) -> None:
+        self.members = tuple(members)
+
+    @classmethod
+    def from_bundles(
+        cls, bundles: Sequence[Bundle], *, device: str = "auto", precision: Precision = "auto"
+    ) -> TextEnsemble:
+        """Rebuild the classifiers.
+
+        Raises:
+            ValueError: Their labels differ, or one is no classifier that can read raw text.
+        """
+        check_members(bundles)
+        return cls(
+            [TextClassifier.from_bundle(b, device=device, precision=precision) for b in bundles]
+        )
+
+    def predict(self, texts: Sequence[str], *, batch_size: int = 64) -> pd.DataFrame:
+        """Classify texts.
+
+        Args:
+            texts: Raw texts, none of them blank.
+            batch_size: Documents read side by side.
+
+        Returns:
+            One row a text, in order: `label`, and `probability_<label>` for every label.
+
+        Raises:
+            ValueError: A text is no string or blank; the message names its row.
+        """
+        texts = list(texts)
+        labels = self.members[0].labels
+        columns = [f"probability_{label}" for label in labels]
+        answers = [member.predict(texts, batch_size=batch_size) for member in self.members]
+        mean = np.mean([answer[columns].to_numpy(np.float64) for answer in answers], axis=0)
+        chosen = np.array(labels, dtype=object)[mean.argmax(1)]
+        table = pd.DataFrame(mean, columns=columns)
+        table.insert(0, "label", pd.Series(chosen, dtype="str"))
+        return table

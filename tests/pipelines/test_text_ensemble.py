@@ -1,0 +1,74 @@
+"""Both directions and their mean as a user runs them, beside an imdb run that has ended."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import mlflow
+import pandas as pd
+import pytest
+
+from gradual.evaluation.examples import probabilities_of
+from gradual.training.bundle import load_bundle
+
+Kedro = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def both(tiny: Path, kedro: Kedro, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy of the finished project in which the ensemble has run, and what that printed."""
+    workspace = shutil.copytree(tiny, tmp_path_factory.mktemp("ensemble") / "gradual")
+    result = kedro(workspace, "run", "--pipeline=imdb_ensemble", "--env=tiny")
+    assert result.returncode == 0, result.stdout
+    return workspace, result.stdout
+
+
+def test_one_command_trains_what_is_missing_and_nothing_else(both: tuple[Path, str]) -> None:
+    workspace, log = both
+    assert log.count("language model: is finished already") == 1
+    assert log.count("classifier: is finished already") == 1
+    models = workspace / "data/tiny/06_models"
+    ahead = load_bundle(models / "imdb/language_model.safetensors")
+    back = load_bundle(models / "imdb_backwards/language_model.safetensors")
+    assert ahead.dependencies["vocabulary"] == back.dependencies["vocabulary"]
+    assert ahead.dependencies["corpus"] != back.dependencies["corpus"]
+    assert back.metadata["tokenizer"]["backwards"] is True
+    assert "contain '.' characters" not in log
+
+
+def test_three_scores_on_the_same_rows(both: tuple[Path, str]) -> None:
+    workspace, log = both
+    data = workspace / "data/tiny"
+    table = pd.read_parquet(data / "07_model_output/imdb_ensemble/predictions.parquet")
+    members = [
+        pd.read_parquet(data / f"07_model_output/{name}/predictions.parquet")
+        for name in ("imdb", "imdb_backwards")
+    ]
+    mean = sum(probabilities_of(member) for member in members) / 2
+    assert abs(probabilities_of(table) - mean).max() < 1e-6
+    reporting = data / "08_reporting/imdb_ensemble"
+    metrics = json.loads((reporting / "ensemble_metrics.json").read_text())
+    assert metrics["rows"] == 200
+    assert metrics["forward"]["accuracy"] == members[0]["correct"].mean()
+    assert metrics["backward"]["accuracy"] == members[1]["correct"].mean()
+    assert metrics["headline"] in (reporting / "report.html").read_text()
+    assert metrics["headline"] in log
+
+
+def test_the_logged_model_of_both_reads_raw_text(both: tuple[Path, str]) -> None:
+    workspace, _ = both
+    reporting = workspace / "data/tiny/08_reporting/imdb_ensemble"
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{workspace}/mlflow.db")
+    try:
+        uri = json.loads((reporting / "logged_model.json").read_text())["model_uri"]
+        model = mlflow.pyfunc.load_model(uri)
+        answer = model.predict(pd.DataFrame({"text": ["Dull.", "What a joy!"]}))
+        assert list(answer) == ["label", "probability_negative", "probability_positive"]
+        assert ((answer.iloc[:, 1] + answer.iloc[:, 2]) - 1).abs().max() < 1e-5
+        with pytest.raises(mlflow.MlflowException, match="row 1 is blank"):
+            model.predict(pd.DataFrame({"text": ["fine", " "]}))
+    finally:
+        mlflow.set_tracking_uri(before)
