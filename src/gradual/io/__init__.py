@@ -8,6 +8,7 @@ from gradual.io.json import JSONDataset
 from gradual.io.parquet import ParquetDataset
 from gradual.io.plotly import PlotlyDataset
 from gradual.io.remote_archive import RemoteArchiveDataset
+from gradual.io.table import TableDataset
 from gradual.io.text import TextDataset
 from gradual.io.vocabulary import VocabularyDataset
 
@@ -20,6 +21,7 @@ __all__ = [
     "ParquetDataset",
     "PlotlyDataset",
     "RemoteArchiveDataset",
+    "TableDataset",
     "TextDataset",
     "VocabularyDataset",
 ]

@@ -1,0 +1,139 @@
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from gradual.tabular import histogram
+from gradual.tabular.columns import TableError
+from gradual.tabular.engine import EngineConfig, fit_source, transform_source, write_shards
+from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
+from gradual.tabular.sources import Source, of_table, open_table
+
+CONFIG = PreprocessingConfig(
+    ColumnsConfig(categorical=("c", "k"), continuous=("n", "m"), dates=("d",))
+)
+
+
+def table(rows: int, seed: int = 0) -> pa.Table:
+    draw = np.random.default_rng(seed)
+    numbers = pa.array(draw.lognormal(size=rows), mask=draw.random(rows) < 0.1)
+    letters = pa.array(draw.choice(["a", "b", " c"], rows), mask=draw.random(rows) < 0.2)
+    days = pa.array(draw.integers(15_000, 20_000, rows).astype(np.int32)).cast(pa.date32())
+    codes, wholes = draw.integers(0, 50, rows), draw.integers(0, 9, rows)
+    return pa.table({"c": letters, "k": codes, "n": numbers, "m": wholes, "d": days})
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Source:
+    whole = table(1000)
+    (tmp_path / "in").mkdir()
+    for i in range(4):
+        pq.write_table(whole.slice(i * 250, 250), tmp_path / "in" / f"part-{i}.parquet")
+    return open_table(tmp_path / "in")
+
+
+def dumped(source: Source, **engine: Any) -> str:
+    return json.dumps(fit_source(source, CONFIG, EngineConfig(**engine)).to_dict())
+
+
+def test_shards_fit_as_the_whole(shards: Source) -> None:
+    assert dumped(shards) == json.dumps(fit(shards.read(), CONFIG).to_dict())
+
+
+def test_shards_transform_as_the_whole(shards: Source, tmp_path: Path) -> None:
+    preprocessor = fit_source(shards, CONFIG)
+    report = transform_source(shards, preprocessor, tmp_path / "out", keep=["d"])
+    encoded = open_table(tmp_path / "out").read()
+    assert encoded.equals(preprocessor.transform(shards.read(), keep=["d"]))
+    assert report.rows == 1000
+    assert report.gaps["n"] == shards.read()["n"].null_count
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+def test_a_failing_transform_leaves_the_old_shards(shards: Source, tmp_path: Path) -> None:
+    preprocessor = fit_source(shards, CONFIG)
+    transform_source(shards, preprocessor, tmp_path / "out")
+    before = open_table(tmp_path / "out").read()
+    bad = table(3).set_column(2, "n", pa.array([1.0, 2.0, np.inf]))
+    pq.write_table(bad, tmp_path / "in" / "part-9.parquet")
+    with pytest.raises(TableError, match=r"part-9\.parquet: row 2 .*'n'"):
+        transform_source(open_table(tmp_path / "in"), preprocessor, tmp_path / "out")
+    with pytest.raises(TableError, match=r"part-9\.parquet: row 2 .*'n'"):
+        fit_source(open_table(tmp_path / "in"), CONFIG)
+    assert open_table(tmp_path / "out").read().equals(before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+    transform_source(shards, preprocessor, tmp_path / "out", keep=["d"])
+    assert "d" in open_table(tmp_path / "out").read().column_names
+
+
+def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(TableError, match="would be lost"):
+        write_shards(of_table(table(3)), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_training_rows_alone_can_be_fitted(shards: Source) -> None:
+    def training(chunk: pa.Table) -> pa.Table:
+        return chunk.filter(pc.less(chunk["k"], 25))
+
+    preprocessor = fit_source(shards.map(training), CONFIG)
+    assert max(preprocessor.levels("k")) == 24
+    assert preprocessor.rows < 1000
+
+
+def test_dask_fits_and_transforms_as_this_process_does(shards: Source, tmp_path: Path) -> None:
+    from dask.distributed import LocalCluster
+
+    local = fit_source(shards, CONFIG)
+    options = {"processes": False, "dashboard_address": None}
+    with LocalCluster(n_workers=1, threads_per_worker=2, **options) as cluster:
+        engine = EngineConfig("dask", scheduler=cluster.scheduler_address)
+        assert dumped(shards, engine="dask", scheduler=cluster.scheduler_address) == dumped(shards)
+        report = transform_source(shards, local, tmp_path / "dask", engine=engine)
+        with pytest.raises(TableError, match="no column 'c'"):
+            fit_source(shards.map(lambda chunk: chunk.drop_columns(["c"])), CONFIG, engine)
+    assert report == transform_source(shards, local, tmp_path / "local")
+    for shard in (tmp_path / "local").iterdir():
+        assert shard.read_bytes() == (tmp_path / "dask" / shard.name).read_bytes()
+
+
+def test_without_dask_the_message_says_what_to_install(
+    shards: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "dask.distributed", None)
+    with pytest.raises(TableError, match=r"gradual\[dask\]"):
+        dumped(shards, engine="dask")
+
+
+def test_bad_settings_of_the_engine() -> None:
+    with pytest.raises(ValueError, match="spark"):
+        EngineConfig("spark")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="scheduler"):
+        EngineConfig(scheduler="tcp://host:8786")
+    with pytest.raises(ValueError, match="workers"):
+        EngineConfig(workers=0)
+
+
+def test_many_distinct_numbers_fit_the_same_in_any_shards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(histogram, "MOST", 100)
+    whole = table(5000)
+    config = PreprocessingConfig(ColumnsConfig(continuous=("n",)))
+    fitted = fit(whole, config)
+    parts = [whole.slice(i * 700, 700) for i in (6, 0, 5, 1, 7, 4, 2, 3)]
+    assert fit(parts, config).to_dict() == fitted.to_dict()
+    column = fitted.continuous_columns[0]
+    numbers = np.sort(whole["n"].drop_null().to_numpy())
+    filled = np.append(numbers, np.full(whole["n"].null_count, column.fill))
+    assert 0 < column.relative_error < 0.1
+    assert column.fill == pytest.approx(np.median(numbers), rel=column.relative_error)
+    assert column.scale.center == pytest.approx(filled.mean(), rel=1e-12)
+    assert column.scale.spread == pytest.approx(filled.std(), rel=1e-12)
