@@ -29,6 +29,23 @@ def text_pipeline(namespace: str, source: str | None = None) -> Pipeline:
     )
 
 
+def pretraining_pipeline(namespace: str) -> Pipeline:
+    """Return texts → language model → model registry for the data source called `namespace`.
+
+    Args:
+        namespace: Name of the data source; its catalog entries and parameters begin with it.
+
+    Returns:
+        What pretrains a language model for other sources to start from.
+    """
+    return Pipeline(
+        text_data.create_pipeline()
+        + language_model.create_pipeline()
+        + language_model.create_registration_pipeline(),
+        namespace=namespace,
+    )
+
+
 def range_test_pipeline(namespace: str) -> Pipeline:
     """Return the learning-rate range tests of the text pipeline called `namespace`.
 
@@ -87,6 +104,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     """Return every pipeline by the name that ``kedro run --pipeline=`` takes."""
     imdb = text_pipeline("imdb")
     return {
+        "wikitext": pretraining_pipeline("wikitext"),
+        "wikitext_generate": generation_pipeline("wikitext"),
         "imdb": imdb,
         "imdb_backwards": text_pipeline("imdb_backwards", source="imdb"),
         "imdb_ensemble": ensemble_pipeline("imdb_ensemble", "imdb", "imdb_backwards"),

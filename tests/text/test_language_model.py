@@ -297,10 +297,77 @@ def test_pretrained_words_keep_their_rows_and_new_ones_start_at_the_mean(trained
     assert start == {
         "from": "pretrained",
         "bundle": bundle.hash,
+        "vocabulary": bundle.dependencies["vocabulary"],
         "words_found": 11,
         "words_found_share": pytest.approx(11 / 12),
+        "tokens_found_share": pytest.approx(0.75),
     }
-    assert "11 of 12 words (91.7 %)" in caplog.text
+    assert "11 of 12 words (91.7 %), 75.0 % of all tokens" in caplog.text
+
+
+def test_a_start_that_does_not_fit_is_refused_with_both_sides_named(trained):
+    bundle, _, corpus, vocabulary, valid = trained
+
+    def start(pretrained, config=None, tokenizer=None):
+        language_model_task(
+            corpus, vocabulary, valid, config or config_with(),
+            pretrained=pretrained, tokenizer=tokenizer,
+        )  # fmt: skip
+
+    bundle = dataclasses.replace(bundle, origin="models:/wiki/3")
+    larger = dataclasses.replace(SMALL, hidden_size=24, layers=3)
+    with pytest.raises(
+        ValueError,
+        match=r"models:/wiki/3 has hidden_size 20 \(configured: 24\), layers 2 .*`model`",
+    ):
+        start(bundle, config_with(model=larger))
+    with pytest.raises(
+        ValueError, match=r"tokenizer\.language is 'de', but .*models:/wiki/3 was .* 'en'"
+    ):
+        start(bundle, tokenizer={"language": "de"})
+    start(bundle, tokenizer={"language": "en", "workers": 2})  # workers change no token
+    with pytest.raises(ValueError, match="is a 'text_classifier', where a 'language_model'"):
+        start(dataclasses.replace(bundle, kind="text_classifier"))
+    words = bundle.metadata["vocabulary"]
+    shuffled = {**bundle.metadata, "vocabulary": [*words[:-2], words[-1], words[-2]]}
+    with pytest.raises(ValueError, match=r"by its words, was made with vocabulary .* its record"):
+        start(dataclasses.replace(bundle, metadata=shuffled))
+
+
+def test_a_start_that_knows_few_words_is_warned_of(trained, caplog):
+    bundle, *_ = trained
+    vocabulary = vocabulary_of_size(29, prefix="other")
+    corpus = corpus_of([[2, *range(9, 29)]] * 6, vocabulary)
+    valid = np.arange(6) == 0
+    with caplog.at_level(logging.WARNING):
+        _, start = language_model_task(corpus, vocabulary, valid, config_with(), pretrained=bundle)
+    assert start["tokens_found_share"] == pytest.approx(1 / 21), "xxbos alone"
+    assert "knows only 4.8 % of the texts' tokens" in caplog.text
+
+
+def test_test_documents_are_neither_trained_on_nor_counted():
+    corpus, vocabulary, valid = toy_language()
+    train = ~valid & (np.arange(len(valid)) % 6 != 1)
+    config = config_with()
+    task, _ = language_model_task(corpus, vocabulary, valid, config, train_rows=train)
+    seen = {id for inputs, _ in task.batches(0, 1).iterate(0) for id in inputs.unique().tolist()}
+    hidden = Corpus(corpus.ids.copy(), corpus.offsets, corpus.vocabulary_hash)
+    for row in np.flatnonzero(~train & ~valid):  # what stands in test documents changes nothing
+        hidden.ids[hidden.offsets[row] : hidden.offsets[row + 1]] = 1
+    other, _ = language_model_task(hidden, vocabulary, valid, config, train_rows=train)
+    for (a, b), (c, d) in zip(
+        task.batches(0, 1).iterate(0), other.batches(0, 1).iterate(0), strict=True
+    ):
+        assert torch.equal(a, c)
+        assert torch.equal(b, d)
+    assert 1 not in seen
+    bundle, _ = train_language_model(corpus, vocabulary, valid, config, train_rows=train)
+    figures = [
+        evaluate_language_model(bundle, c, valid, train_rows=train) for c in (corpus, hidden)
+    ]
+    assert figures[0] == figures[1]
+    with pytest.raises(ValueError, match="document 0 is in train_rows and in valid_rows"):
+        language_model_task(corpus, vocabulary, valid, config, train_rows=np.ones(60, bool))
 
 
 def test_pretrained_start_helps(trained):

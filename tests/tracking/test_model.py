@@ -22,6 +22,8 @@ from gradual import tracking
 from gradual.text.awd_lstm import AWDLSTMConfig
 from gradual.text.classifier import ClassifierConfig, TextClassifier, train_classifier
 from gradual.text.corpus import numericalize
+from gradual.text.generation import GenerationConfig, generate
+from gradual.text.language_model import LanguageModelConfig, train_language_model
 from gradual.text.tokenizer import TokenizerConfig, tokenize
 from gradual.text.vocabulary import VocabularyConfig, build_vocabulary
 from gradual.training.bundle import Bundle
@@ -298,3 +300,41 @@ set_model(SumModel())
     row = pd.DataFrame({"number": [2.0], "count": [1], "word": ["b"]})
     assert model.predict(row)["number"].tolist() == [6.0]
     assert model.predict(row, params={"factor": 10.0})["number"].tolist() == [60.0]
+
+
+def test_a_language_model_goes_on_from_prompts(
+    experiment: Callable[[Path], AbstractContextManager[mlflow.MlflowClient]], tmp_path: Path
+) -> None:
+    texts = ["A fine film, really.", "Dull and far too long."] * 10
+    tokens = tokenize([texts], TokenizerConfig(workers=1))
+    rows = np.arange(20) > 3
+    vocabulary = build_vocabulary(tokens, rows, VocabularyConfig(min_frequency=1))
+    recipe = LanguageModelConfig(
+        model=AWDLSTMConfig(embedding_size=8, hidden_size=8, layers=1),
+        training=TrainingConfig(phases=(Phase(epochs=1, lr=1e-2),), device="cpu"),
+        batch_size=4,
+    )
+    trained, _ = train_language_model(
+        numericalize(tokens, vocabulary), vocabulary, ~rows, recipe,
+        tokenizer=plain(TokenizerConfig(workers=1)),
+    )  # fmt: skip
+    options = {"words": 5, "temperature": 0.7, "min_p": 0.0, "seed": 1}
+    with experiment(tmp_path), mlflow.start_run():
+        uri = tracking.log_language_model(
+            trained, GenerationConfig(prompts=("A fine",), **options),
+            registered_name="prompts", alias="champion",
+        )  # fmt: skip
+        model = mlflow.pyfunc.load_model("models:/prompts@champion")
+        found = tracking.load_registered("models:/prompts@champion", "language_model")
+    assert uri is not None
+    assert found.hash == trained.hash
+    prompts = pd.DataFrame({"prompt": ["A fine", ""]})
+    answer = model.predict(prompts)
+    assert answer["text"].tolist() == [generate(trained, p, **options) for p in ("A fine", "")]
+    changed = {"words": 9, "top_k": 2, "seed": 2}
+    longer = model.predict(prompts, params=changed)["text"]
+    assert longer[0] == generate(trained, "A fine", **(options | changed))
+    with pytest.raises(mlflow.MlflowException, match=r"temperature is -1\.0: give 0 or more"):
+        model.predict(prompts, params={"temperature": -1.0})
+    with pytest.raises(mlflow.MlflowException, match=r"no string in 1 of 2 rows .*position 1"):
+        model.predict(pd.DataFrame({"prompt": pd.Series(["A", None], dtype="object")}))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.io.core import DatasetError, Version
 from kedro_datasets._typing import JSONPreview
 
+from gradual import tracking
 from gradual.io.atomic import AtomicFileDataset
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
     """A trained model with all that is needed to use it, in one safetensors file.
 
     `filepath: null` names no model: it loads as None, which a training node takes as "start from
-    random weights", and cannot be saved.
+    random weights", and cannot be saved. `models:/<name>@<alias>` or `models:/<name>/<version>`
+    names a model in MLflow's registry, which is fetched from there and cannot be saved either.
 
     Examples:
         ```yaml
@@ -33,7 +35,7 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
 
         imdb.pretrained:  # conf/local may name a language model here
           type: gradual.io.BundleDataset
-          filepath: null
+          filepath: models:/wikitext_language_model@champion
           kind: language_model
         ```
 
@@ -54,17 +56,23 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
         """As `AtomicFileDataset`, and the kind of model.
 
         Args:
-            filepath: The local file, or None for no model.
+            filepath: The local file, a registered model, or None for no model.
             kind: Kind that the bundle must be of, e.g. `language_model`; None allows any.
             version: Set by Kedro where the catalog says `versioned: true`.
             metadata: Ignored here; read by plugins such as kedro-viz.
         """
-        super().__init__(filepath=filepath or "", version=version, metadata=metadata)
+        self._registered = (
+            filepath if isinstance(filepath, str) and filepath.startswith("models:") else None
+        )
+        local = "" if filepath is None or self._registered else filepath
+        super().__init__(filepath=local, version=version, metadata=metadata)
         self._kind = kind
         self._absent = filepath is None
 
     def load(self) -> "Bundle | None":
         """Read the bundle; None where `filepath` is null."""
+        if self._registered is not None:
+            return tracking.load_registered(self._registered, self._kind)
         return None if self._absent else self._read(Path(self._get_load_path()))
 
     def save(self, data: "Bundle") -> None:
@@ -73,6 +81,11 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
 
         if self._absent:
             raise DatasetError("filepath is null: name a file to save the bundle to")
+        if self._registered is not None:
+            raise DatasetError(
+                f"{self._registered} is a registered model, which pipelines read: name a file to "
+                "save the bundle to, and have a node log and register it"
+            )
         if self._kind is not None and data.kind != self._kind:
             raise DatasetError(
                 f"{self._filepath} is to hold a {self._kind}, but a {data.kind} is saved to it: "
@@ -89,10 +102,11 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
         raise NotImplementedError("save_bundle is atomic itself")
 
     def _exists(self) -> bool:
-        return self._absent or super()._exists()
+        # Whether a registered model is there its registry says when it is loaded.
+        return self._absent or self._registered is not None or super()._exists()
 
     def _describe(self) -> dict[str, Any]:
-        filepath = None if self._absent else self._filepath
+        filepath = None if self._absent else self._registered or self._filepath
         return {**super()._describe(), "filepath": filepath, "kind": self._kind}
 
     def preview(self) -> JSONPreview:

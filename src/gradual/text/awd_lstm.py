@@ -100,8 +100,8 @@ class AWDLSTMConfig:
                 f"{n} {getattr(other, n)} (configured: {getattr(self, n)})" for n in wrong
             )
             raise ValueError(
-                f"{source} has {listed}: set the configured sizes to those of the stored model, "
-                "or train that model anew"
+                f"{source} has {listed}: set the configured sizes (under `model`) to those of the "
+                "stored model, or train that model anew"
             )
 
 

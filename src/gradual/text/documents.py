@@ -1,8 +1,9 @@
 """Source files to one table of documents, and the rows that are held out.
 
-Two layouts are read: a table (CSV, TSV or Parquet, plain or inside an archive) with named columns,
-and an archive (tar, compressed or not, or zip) of one text file a document, whose folders say part
-and label. Archives are streamed in one pass and never extracted.
+Three layouts are read: a table (CSV, TSV or Parquet, plain or inside an archive) with named
+columns; an archive (tar, compressed or not, or zip) of one text file a document, whose folders say
+part and label; and an archive laid out like WikiText. Archives are streamed in one pass and never
+extracted.
 """
 
 import csv
@@ -22,12 +23,16 @@ import pyarrow.parquet as pq
 
 from gradual.archives import path_pattern, read_members
 from gradual.splits import Split, validation_mask
+from gradual.text.wikitext import WikiTextError, read_articles
 
 logger = logging.getLogger(__name__)
 
 Part = Literal["train", "test", "unlabelled"]
 PARTS: tuple[Part, ...] = ("train", "test", "unlabelled")
+VALID = "valid"
+"""A part that only WikiText's files name; elsewhere validation rows are split off."""
 _TABLES = (".csv", ".tsv", ".parquet")
+_WIKITEXT = ("train", VALID, "test")
 
 
 class DocumentsError(ValueError):
@@ -39,7 +44,9 @@ class DocumentsConfig:
     """Where text, label and part of each document stand.
 
     Attributes:
-        format: `table` for CSV, TSV or Parquet, `archive` for a tar or zip of text files.
+        format: `table` for CSV, TSV or Parquet, `archive` for a tar or zip of text files,
+            `wikitext` for an archive with `wiki.train.tokens`, `wiki.valid.tokens` and
+            `wiki.test.tokens`.
         text_columns: Columns of the table that hold text, kept under their names. An archive's
             texts go into the first, and only, one.
         labels: The labels there are, or a mapping from how a label is written in the source to its
@@ -59,7 +66,7 @@ class DocumentsConfig:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
-    format: Literal["table", "archive"] = "table"
+    format: Literal["table", "archive", "wikitext"] = "table"
     text_columns: tuple[str, ...] = ("text",)
     labels: tuple[str, ...] | dict[str | int, str] = ()
     unlabelled: tuple[str, ...] = ()
@@ -72,11 +79,11 @@ class DocumentsConfig:
     test: Split | None = None
 
     def __post_init__(self) -> None:
-        if self.format not in ("table", "archive"):
-            raise ValueError(f"format is {self.format!r}: set it to table or archive")
+        if self.format not in ("table", "archive", "wikitext"):
+            raise ValueError(f"format is {self.format!r}: set it to table, archive or wikitext")
         if not self.text_columns:
             raise ValueError("text_columns is empty: name at least one column")
-        if self.format == "archive" and len(self.text_columns) > 1:
+        if self.format != "table" and len(self.text_columns) > 1:
             raise ValueError(
                 f"text_columns is {list(self.text_columns)}: an archive gives one text a document, "
                 "name one column"
@@ -102,7 +109,7 @@ class DocumentsConfig:
         """Whether the source labels documents at all."""
         if self.format == "table":
             return self.label_column is not None
-        return "{label}" in self.pattern
+        return self.format == "archive" and "{label}" in self.pattern
 
 
 @dataclass(frozen=True)
@@ -133,13 +140,16 @@ def read_documents(
     Returns:
         One row a document: `source` (member, or table and row; rows are counted from 1, without
         the header), the text columns, those kept, `label` (null in the part unlabelled) and
-        `part`: `train`, `test` or `unlabelled`. All columns but those kept are strings.
+        `part`: `train`, `test` or `unlabelled`, in WikiText also `valid`. All columns but those
+        kept are strings.
 
     Raises:
         DocumentsError: Something in the file cannot be used.
     """
     if config.format == "table":
         documents = _documents(_read_table(Path(source), config, labelled=True), config, "train")
+    elif config.format == "wikitext":
+        documents = _read_wikitext(Path(source), config)
     else:
         documents = _documents(_read_archive(Path(source), config), config, "train")
         documents = _sorted(documents)
@@ -160,6 +170,8 @@ def split_documents(documents: pa.Table, language_model: Split, classifier: Spli
     The language model learns from all texts, test and unlabelled ones included, without their
     labels (Howard & Ruder 2018, section 3.2); the classifier from the labelled training rows,
     and its validation rows come out of those. A classifier split by `rows` counts those only.
+    Documents of the part `test` that never had a label can only be there to test the language
+    model: it neither learns from them nor is validated on them.
 
     Args:
         documents: The table of `read_documents`.
@@ -167,14 +179,17 @@ def split_documents(documents: pa.Table, language_model: Split, classifier: Spli
         classifier: How to choose among the labelled documents of the part `train`.
 
     Returns:
-        One row a document: `language_model`, `train` or `valid`; `classifier`, `train`, `valid`,
-        `test`, or null where there is no label.
+        One row a document: `language_model`, `train`, `valid` or `test`; `classifier`, `train`,
+        `valid`, `test`, or null where there is no label.
 
     Raises:
         DocumentsError: A split leaves one side empty, or the classifier without two labels.
     """
     frame = documents.to_pandas()
-    for_language_model = _mask(frame, language_model, "language model")
+    for_language_model = np.where(
+        _mask(frame, language_model, "language model"), "valid", "train"
+    ).astype(object)
+    for_language_model[((frame["part"] == "test") & frame["label"].isna()).to_numpy()] = "test"
     labelled = (frame["label"].notna() & (frame["part"] == "train")).to_numpy()
     for_classifier = np.full(len(frame), None, object)
     if labelled.any():
@@ -188,7 +203,7 @@ def split_documents(documents: pa.Table, language_model: Split, classifier: Spli
     for_classifier[(frame["label"].notna() & (frame["part"] == "test")).to_numpy()] = "test"
     return pa.table(
         {
-            "language_model": pa.array(np.where(for_language_model, "valid", "train"), pa.string()),
+            "language_model": pa.array(for_language_model, pa.string()),
             "classifier": pa.array(for_classifier, pa.string()),
         }
     )
@@ -329,7 +344,8 @@ def _draw_test(documents: pa.Table, split: Split) -> pa.Table:
 
 def _summary(documents: pa.Table) -> str:
     counts = documents.group_by(["part", "label"]).aggregate([([], "count_all")]).to_pylist()
-    counts.sort(key=lambda row: (PARTS.index(row["part"]), row["label"] or ""))
+    order = (*PARTS, VALID)
+    counts.sort(key=lambda row: (order.index(row["part"]), row["label"] or ""))
     return ", ".join(
         f"{row['count_all']:,} {' '.join(filter(None, (row['part'], row['label'])))}"
         for row in counts
@@ -508,6 +524,24 @@ def _read_archive(path: Path, config: DocumentsConfig) -> _Texts:
         columns={config.text_columns[0]: _strings(contents)},
         labels=folder("label"),
         parts=folder("part"),
+    )
+
+
+# WikiText
+
+
+def _read_wikitext(path: Path, config: DocumentsConfig) -> pa.Table:
+    try:
+        articles = sorted(read_articles(path), key=lambda article: _WIKITEXT.index(article.part))
+    except WikiTextError as error:
+        raise DocumentsError(str(error)) from error
+    return pa.table(
+        {
+            "source": _strings([article.source for article in articles]),
+            config.text_columns[0]: _strings([article.text for article in articles]),
+            "label": pa.nulls(len(articles), pa.string()),
+            "part": _strings([article.part for article in articles]),
+        }
     )
 
 

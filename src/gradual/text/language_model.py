@@ -23,6 +23,7 @@ from gradual.text.bundles import (
     array_hash,
     check_direction,
     check_kind,
+    check_tokenizer,
     check_vocabulary,
     cpu_state,
     inference,
@@ -31,8 +32,10 @@ from gradual.text.bundles import (
     reads_backwards,
     resident_ids,
     row_numbers,
+    vocabulary_of,
 )
 from gradual.text.corpus import Corpus
+from gradual.text.rules import SPECIAL_TOKENS, UNK
 from gradual.text.softmax import linear_cross_entropy, linear_scores
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
@@ -45,6 +48,9 @@ from gradual.training.task import BatchStream, Task
 logger = logging.getLogger(__name__)
 
 KIND = "language_model"
+
+#: A start that knows a smaller share of the tokens than this is warned of.
+LITTLE_KNOWN = 0.5
 
 #: One epoch for embedding and decoder alone, whose new words know nothing yet; then everything.
 DEFAULT_LANGUAGE_MODEL_PHASES = (
@@ -180,6 +186,7 @@ class LanguageModelTask(Task):
         corpus: All documents; ids stay resident on the device.
         valid_rows: Boolean mask of the held-out documents.
         config: Batches and regularisation.
+        train_rows: Boolean mask of those to learn from; None: all that are not held out.
     """
 
     def __init__(
@@ -188,12 +195,13 @@ class LanguageModelTask(Task):
         corpus: Corpus,
         valid_rows: np.ndarray,
         config: LanguageModelConfig,
+        train_rows: np.ndarray | None = None,
     ) -> None:
         self.model: LanguageModel = model
         self.config = config
         self._ids = resident_ids(corpus)
         self._offsets = np.asarray(corpus.offsets)
-        self._train = np.flatnonzero(~valid_rows)
+        self._train = np.flatnonzero(~valid_rows if train_rows is None else train_rows)
         self._valid = np.flatnonzero(valid_rows)
         self._hidden: Hidden | None = None
 
@@ -326,14 +334,14 @@ def new_language_model(vocabulary_size: int, config: AWDLSTMConfig, seed: int) -
 
 def transfer_vocabulary(
     state: Mapping[str, Tensor], old: tuple[str, ...], new: tuple[str, ...]
-) -> tuple[dict[str, Tensor], int]:
+) -> tuple[dict[str, Tensor], np.ndarray]:
     """Rewrite a language model's state for another vocabulary, word by word.
 
     A word that both vocabularies know keeps its row; a new one starts at the mean of the embedding
     and of the decoder bias (Howard and Ruder 2018), a better guess than random.
 
     Returns:
-        The state for the new vocabulary, and how many of its words the old one knew.
+        The state for the new vocabulary, and which of its words the old one knew, (V,), bool.
     """
     old_id = {word: i for i, word in enumerate(old)}
     source = torch.tensor([old_id.get(word, -1) for word in new])
@@ -344,7 +352,7 @@ def transfer_vocabulary(
         moved = rows.mean(0, keepdim=True).expand(len(new), *rows.shape[1:]).clone()
         moved[known] = rows[source[known]]
         result[name] = moved
-    return result, int(known.sum())
+    return result, known.numpy()
 
 
 def language_model_from_bundle(bundle: Bundle) -> LanguageModel:
@@ -362,7 +370,11 @@ def language_model_from_bundle(bundle: Bundle) -> LanguageModel:
 
 
 def _start(
-    vocabulary: Vocabulary, config: LanguageModelConfig, pretrained: Bundle | None
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    config: LanguageModelConfig,
+    pretrained: Bundle | None,
+    tokenizer: Mapping[str, Any] | None,
 ) -> tuple[LanguageModel, dict[str, Any]]:
     """Return the model to train from, and what to say about it."""
     model = new_language_model(
@@ -371,44 +383,80 @@ def _start(
     if pretrained is None:
         logger.info("language model: starts from random weights")
         return model, {"from": "random"}
+    source = f"the pretrained language model {pretrained.origin}".rstrip()
     check_kind(pretrained, KIND)
-    config.model.check_same_sizes(
-        AWDLSTMConfig(**pretrained.config["model"]), "the pretrained language model"
+    config.model.check_same_sizes(AWDLSTMConfig(**pretrained.config["model"]), source)
+    check_direction(reads_backwards(pretrained), source, corpus.backwards, "the corpus")
+    check_tokenizer(tokenizer, pretrained, source)
+    old = vocabulary_of(pretrained)
+    check_vocabulary(
+        old.hash, f"{source}, by its words,", pretrained.dependencies["vocabulary"], "its record"
     )
-    state, found = transfer_vocabulary(
-        pretrained.state, tuple(pretrained.metadata["vocabulary"]), vocabulary.words
-    )
-    load_state(model, state, "the pretrained language model")
-    share = found / len(vocabulary)
-    logger.info(
-        "language model: starts from pretrained %s…, which knows %s of %s words (%.1f %%)",
-        pretrained.hash[:12],
-        f"{found:,}",
-        f"{len(vocabulary):,}",
-        100 * share,
-    )
-    return model, {
+    state, known = transfer_vocabulary(pretrained.state, old.words, vocabulary.words)
+    load_state(model, state, source)
+    words, tokens = int(known.sum()), _share_of_tokens(corpus, known)
+    share = words / len(vocabulary)
+    start = {
         "from": "pretrained",
         "bundle": pretrained.hash,
-        "words_found": found,
+        "vocabulary": old.hash,
+        "words_found": words,
         "words_found_share": share,
+        "tokens_found_share": tokens,
     }
+    logger.info(
+        "language model: starts from %s (%s…, vocabulary %s…), which knows %s of %s words (%.1f %%)"
+        ", %.1f %% of all tokens",
+        source.removeprefix("the "),
+        pretrained.hash[:12],
+        old.hash[:12],
+        f"{words:,}",
+        f"{len(vocabulary):,}",
+        100 * share,
+        100 * tokens,
+    )
+    if tokens < LITTLE_KNOWN:
+        logger.warning(
+            "%s knows only %.1f %% of the texts' tokens, so little of it carries over: is it of "
+            "the same language, and tokenized in the same way?",
+            source.capitalize(),
+            100 * tokens,
+        )
+    return model, start
+
+
+def _share_of_tokens(corpus: Corpus, known: np.ndarray) -> float:
+    """The share of a corpus' tokens whose words are known; xxunk stands for no known word."""
+    counts = np.bincount(corpus.ids, minlength=len(known))
+    known = known.copy()
+    known[SPECIAL_TOKENS.index(UNK)] = False
+    return float(counts[known].sum() / counts.sum())
 
 
 def _check_inputs(
-    corpus: Corpus, vocabulary: Vocabulary, valid_rows: np.ndarray, config: LanguageModelConfig
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    train_rows: np.ndarray,
+    valid_rows: np.ndarray,
+    config: LanguageModelConfig,
 ) -> None:
     check_vocabulary(corpus.vocabulary_hash, "the corpus", vocabulary.hash, "the vocabulary given")
-    if valid_rows.dtype != bool or valid_rows.shape != (len(corpus),):
+    for name, rows in (("valid_rows", valid_rows), ("train_rows", train_rows)):
+        if rows.dtype != bool or rows.shape != (len(corpus),):
+            raise ValueError(
+                f"{name} has dtype {rows.dtype} and shape {rows.shape}: give one bool "
+                f"for each of the {len(corpus)} documents"
+            )
+    if (train_rows & valid_rows).any():
+        row = int(np.flatnonzero(train_rows & valid_rows)[0])
         raise ValueError(
-            f"valid_rows has dtype {valid_rows.dtype} and shape {valid_rows.shape}: give one bool "
-            f"for each of the {len(corpus)} documents"
+            f"document {row} is in train_rows and in valid_rows: hold it out, or learn from it"
         )
     lengths = corpus.lengths
-    train, valid = int(lengths[~valid_rows].sum()), int(lengths[valid_rows].sum())
+    train, valid = int(lengths[train_rows].sum()), int(lengths[valid_rows].sum())
     if train < 2 * config.batch_size:
         raise ValueError(
-            f"the {int((~valid_rows).sum())} training documents hold {train} words, too few for "
+            f"the {int(train_rows.sum())} training documents hold {train} words, too few for "
             f"batch_size = {config.batch_size} rows: lower batch_size or give more text"
         )
     if valid < 2:
@@ -424,23 +472,23 @@ def language_model_task(
     valid_rows: np.ndarray,
     config: LanguageModelConfig,
     *,
+    train_rows: np.ndarray | None = None,
     pretrained: Bundle | None = None,
+    tokenizer: Mapping[str, Any] | None = None,
 ) -> tuple[LanguageModelTask, dict[str, Any]]:
     """Build what the engine trains (or range-tests); arguments as for `train_language_model`.
 
     Returns:
         The task, and where its weights start from (see `train_language_model`).
     """
-    _check_inputs(corpus, vocabulary, valid_rows, config)
-    if pretrained is not None:
-        check_direction(
-            reads_backwards(pretrained),
-            "the pretrained language model",
-            corpus.backwards,
-            "the corpus",
-        )
-    model, start = _start(vocabulary, config, pretrained)
-    return LanguageModelTask(model, corpus, valid_rows, config), start
+    rows = _train_rows(train_rows, valid_rows)
+    _check_inputs(corpus, vocabulary, rows, valid_rows, config)
+    model, start = _start(corpus, vocabulary, config, pretrained, tokenizer)
+    return LanguageModelTask(model, corpus, valid_rows, config, rows), start
+
+
+def _train_rows(train_rows: np.ndarray | None, valid_rows: np.ndarray) -> np.ndarray:
+    return ~valid_rows if train_rows is None else np.asarray(train_rows)
 
 
 def train_language_model(
@@ -449,18 +497,20 @@ def train_language_model(
     valid_rows: np.ndarray,
     config: LanguageModelConfig,
     *,
+    train_rows: np.ndarray | None = None,
     pretrained: Bundle | None = None,
     tokenizer: Mapping[str, Any] | None = None,
     store: CheckpointStore | None = None,
     on_epoch: Callable[[dict[str, float], int], None] | None = None,
 ) -> tuple[Bundle, History]:
-    """Train a language model on the rows that are not held out.
+    """Train a language model.
 
     Args:
         corpus: All documents.
         vocabulary: What the corpus was numericalised with.
         valid_rows: Boolean mask (n_documents,) of the held-out documents.
         config: Model, batches, regularisation, phases.
+        train_rows: Boolean mask (n_documents,) of those to learn from; None: all others.
         pretrained: Language model to start from; its words are carried over one by one. None
             starts from random weights.
         tokenizer: The tokenizer's configuration as a mapping, kept so that the model can read
@@ -472,7 +522,8 @@ def train_language_model(
     Returns:
         The bundle and the figures by epoch. `bundle.metadata` holds the vocabulary's words, the
         tokenizer's configuration and `start`: `from` ("random" or "pretrained") and for the latter
-        `bundle` (hash), `words_found` and `words_found_share`.
+        the hashes `bundle` and `vocabulary`, `words_found` of the new vocabulary,
+        `words_found_share` and `tokens_found_share` (of the corpus).
 
     Raises:
         ValueError: Corpus, vocabulary, tokenizer, rows and pretrained model do not fit each other.
@@ -481,10 +532,14 @@ def train_language_model(
     check_direction(
         bool((tokenizer or {}).get("backwards")), "the tokenizer", corpus.backwards, "the corpus"
     )
-    task, start = language_model_task(corpus, vocabulary, valid_rows, config, pretrained=pretrained)
+    task, start = language_model_task(
+        corpus, vocabulary, valid_rows, config,
+        train_rows=train_rows, pretrained=pretrained, tokenizer=tokenizer,
+    )  # fmt: skip
     dependencies = {
         "corpus": corpus.hash,
         "vocabulary": vocabulary.hash,
+        "train_rows": array_hash(_train_rows(train_rows, valid_rows)),
         "valid_rows": array_hash(valid_rows),
         "pretrained": start.get("bundle", "none"),
     }
@@ -517,6 +572,7 @@ def evaluate_language_model(
     corpus: Corpus,
     rows: np.ndarray,
     *,
+    train_rows: np.ndarray | None = None,
     batch_size: int = 64,
     bptt: int = 70,
     device: str = "auto",
@@ -527,7 +583,8 @@ def evaluate_language_model(
     Args:
         bundle: The language model.
         corpus: Numericalised with the model's vocabulary.
-        rows: The held-out documents, mask or numbers; all others count as training documents.
+        rows: The held-out documents, mask or numbers.
+        train_rows: Mask or numbers of those it has learnt from; None: all others.
         batch_size: Rows read side by side.
         bptt: Words read a step.
         device: "auto" or a torch device.
@@ -559,9 +616,10 @@ def evaluate_language_model(
 
     vocabulary_size = len(bundle.metadata["vocabulary"])
     targets = np.bincount(text[1:].numpy(), minlength=vocabulary_size)
-    # Held-out and training counts add up to those of the whole corpus.
-    held_out = np.bincount(text.numpy(), minlength=vocabulary_size)
-    counts = np.bincount(corpus.ids, minlength=vocabulary_size) - held_out + 1.0
+    if train_rows is None:
+        train_rows = np.setdiff1d(np.arange(len(corpus)), documents)
+    learnt = joined(resident_ids(corpus), offsets, row_numbers(train_rows, corpus, "train_rows"))
+    counts = np.bincount(learnt.numpy(), minlength=vocabulary_size) + 1.0
     unigram_loss = float(-(targets * np.log(counts / counts.sum())).sum() / targets.sum())
     return figures | {
         "unigram_loss": unigram_loss,

@@ -6,7 +6,13 @@ MLflow only where one can be: nodes, notebooks and tests call these functions un
 
 import os
 
-from gradual.tracking.model import log_model, log_text_classifier, log_text_ensemble
+from gradual.tracking.model import (
+    log_language_model,
+    log_model,
+    log_text_classifier,
+    log_text_ensemble,
+)
+from gradual.tracking.registry import load_registered
 from gradual.tracking.run import (
     flatten,
     log_artifact,
@@ -22,8 +28,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 __all__ = [
     "flatten",
+    "load_registered",
     "log_artifact",
     "log_figure",
+    "log_language_model",
     "log_metrics",
     "log_model",
     "log_params",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.types import Schema
 
+    from gradual.text.generation import GenerationConfig
     from gradual.training.bundle import Bundle
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,10 @@ def log_model(
     if registered_name is not None and alias is not None:
         client = mlflow.MlflowClient()
         client.set_registered_model_alias(registered_name, alias, info.registered_model_version)
+        logger.info(
+            "%s is version %s of the registered model models:/%s@%s",
+            name, info.registered_model_version, registered_name, alias,
+        )  # fmt: skip
     return str(info.model_uri)
 
 
@@ -194,6 +199,59 @@ def log_text_ensemble(
         name=name,
         registered_name=registered_name,
         alias=alias,
+    )
+
+
+def log_language_model(
+    bundle: Bundle,
+    writing: GenerationConfig,
+    *,
+    registered_name: str | None = None,
+    alias: str | None = None,
+    name: str = "language_model",
+) -> str | None:
+    """Log a language model as an MLflow model that goes on writing.
+
+    Its input is the column `prompt`, its answer the column `text`. A caller may set words,
+    temperature, min_p, top_k (0 for all words) and seed as parameters of each prediction. The
+    configured prompts are gone on with beforehand, so that a bundle that does not work is not
+    logged.
+
+    Args:
+        bundle: A bundle of the kind "language_model".
+        writing: The prompts that are stored as example, and the parameters' defaults.
+        registered_name: See `log_model`, and so for the others.
+        alias: A name for the new version.
+        name: The model's name in the run.
+
+    Returns:
+        The model's URI, or None where no run is active.
+
+    Raises:
+        ValueError: If there is an alias without a registered name.
+    """
+    import pandas as pd
+
+    from gradual.text.generation import write_texts
+
+    answer = write_texts(bundle, writing) if active_run_id() is not None else []
+    return log_model(
+        {"language_model": bundle},
+        script=Path(__file__).with_name("language_model_model.py"),
+        input_example=pd.DataFrame({"prompt": list(writing.prompts)}),
+        output_example=pd.DataFrame({"text": [entry["text"] for entry in answer]}, dtype="str"),
+        code=TEXT_CODE,
+        requirements=TEXT_REQUIREMENTS,
+        name=name,
+        registered_name=registered_name,
+        alias=alias,
+        params={
+            "words": writing.words,
+            "temperature": writing.temperature,
+            "min_p": writing.min_p,
+            "top_k": writing.top_k or 0,  # MLflow's parameters cannot be null
+            "seed": writing.seed,
+        },
     )
 
 

@@ -1,7 +1,7 @@
 """A trained model as one safetensors file that holds all that is needed to use it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Bundle:
         state: CPU tensors by name, no two sharing memory.
         metadata: JSON-able; vocabulary, labels, tokenizer, fitted statistics.
         dependencies: name to hash of what it was made from.
+        origin: where it was read from, for messages; no part of the model or of its hash.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Bundle:
     state: dict[str, torch.Tensor]
     metadata: dict[str, Any]
     dependencies: dict[str, str]
+    origin: str = field(default="", compare=False)
 
     @property
     def hash(self) -> str:
@@ -90,6 +92,7 @@ def load_bundle(path: Path, kind: str | None = None) -> Bundle:
         state=state,
         metadata=content["metadata"],
         dependencies=content["dependencies"],
+        origin=str(path),
     )
 
 

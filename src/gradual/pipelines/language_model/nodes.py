@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import RootModel
+from pydantic import BaseModel, RootModel
 
 from gradual import tracking
 from gradual.evaluation.figures import range_test_figure, training_figure
@@ -32,6 +32,18 @@ from gradual.training.range_test import range_test
 logger = logging.getLogger(__name__)
 
 
+class Registration(BaseModel, extra="forbid", frozen=True):
+    """Under which names a model is registered.
+
+    Attributes:
+        registered_name: Name in MLflow's model registry; None logs the model without registering.
+        alias: Points to the version registered last; None for no alias.
+    """
+
+    registered_name: str | None = None
+    alias: str | None = None
+
+
 def train(
     corpus: Corpus,
     vocabulary: Vocabulary,
@@ -49,14 +61,22 @@ def train(
     bundle, history = train_language_model(
         corpus,
         vocabulary,
-        held_out(document_splits),
+        part(document_splits, "valid"),
         config.root,
+        train_rows=part(document_splits, "train"),
         pretrained=pretrained,
         tokenizer=dataclasses.asdict(tokenizer.root),
         store=checkpoints,
         on_epoch=partial(tracking.log_metrics, prefix="language_model"),
     )
-    tracking.log_params({"language_model.start": bundle.metadata["start"]})
+    start = bundle.metadata["start"]
+    tracking.log_params(
+        {
+            "language_model.start": start
+            if pretrained is None
+            else start | {"source": pretrained.origin}
+        }
+    )
     return bundle, history.to_frame()
 
 
@@ -66,20 +86,35 @@ def plot_training(history: pd.DataFrame) -> go.Figure:
 
 
 def evaluate(language_model: Bundle, corpus: Corpus, document_splits: pa.Table) -> dict[str, Any]:
-    """Measure the language model on its held-out documents, beside a unigram model."""
-    rows = held_out(document_splits)
-    metrics = evaluate_language_model(language_model, corpus, rows)
-    tracking.log_metrics(metrics, prefix="language_model")
-    logger.info(
-        "Language model on %s held-out documents: perplexity %.1f (unigrams %.1f), "
-        "next word right %.1f %% (unigrams %.1f %%).",
-        f"{rows.sum():,}",
-        metrics["perplexity"],
-        metrics["unigram_perplexity"],
-        100 * metrics["accuracy"],
-        100 * metrics["unigram_accuracy"],
-    )
-    return {"documents": int(rows.sum()), "start": language_model.metadata["start"], **metrics}
+    """Measure the language model on its held-out documents, beside a unigram model.
+
+    Returns:
+        Figures of the validation documents; those of the test documents, where the source has
+        some for the language model, under `test`.
+    """
+    metrics = {"documents": 0, "start": language_model.metadata["start"]}
+    for name in ("valid", "test"):
+        rows = part(document_splits, name)
+        if not rows.any():
+            continue
+        figures = evaluate_language_model(
+            language_model, corpus, rows, train_rows=part(document_splits, "train")
+        )
+        prefix = "language_model" if name == "valid" else f"language_model.{name}"
+        tracking.log_metrics(figures, prefix=prefix)
+        logger.info(
+            "Language model on %s %s documents: perplexity %.1f (unigrams %.1f), "
+            "next word right %.1f %% (unigrams %.1f %%).",
+            f"{rows.sum():,}",
+            "held-out" if name == "valid" else name,
+            figures["perplexity"],
+            figures["unigram_perplexity"],
+            100 * figures["accuracy"],
+            100 * figures["unigram_accuracy"],
+        )
+        figures = {"documents": int(rows.sum()), **figures}
+        metrics |= figures if name == "valid" else {name: figures}
+    return metrics
 
 
 def write_samples(language_model: Bundle, config: RootModel[GenerationConfig]) -> dict[str, str]:
@@ -109,6 +144,19 @@ def write_texts(
     return texts
 
 
+def register(
+    language_model: Bundle, config: Registration, writing: RootModel[GenerationConfig]
+) -> dict[str, str | None]:
+    """Log the language model as an MLflow model that takes prompts, and register it."""
+    uri = tracking.log_language_model(
+        language_model,
+        writing.root,
+        registered_name=config.registered_name,
+        alias=config.alias,
+    )
+    return {"model_uri": uri, **config.model_dump()}
+
+
 def find_learning_rate(
     corpus: Corpus,
     vocabulary: Vocabulary,
@@ -118,13 +166,18 @@ def find_learning_rate(
 ) -> tuple[dict[str, float], go.Figure]:
     """Raise the learning rate until the loss explodes, and suggest one from the curve."""
     task, _ = language_model_task(
-        corpus, vocabulary, held_out(document_splits), config.root, pretrained=pretrained
+        corpus,
+        vocabulary,
+        part(document_splits, "valid"),
+        config.root,
+        train_rows=part(document_splits, "train"),
+        pretrained=pretrained,
     )
     result = range_test(task, config.root.training)
     logger.info("Suggested learning rates for the language model: %s", result.suggestions)
     return result.suggestions, range_test_figure(result.frame, result.suggestions)
 
 
-def held_out(document_splits: pa.Table) -> np.ndarray:
-    """Return the boolean mask of the documents that the language model does not train on."""
-    return pc.equal(document_splits["language_model"], "valid").to_numpy()
+def part(document_splits: pa.Table, name: str) -> np.ndarray:
+    """Return the boolean mask of the language model's documents of one part."""
+    return pc.equal(document_splits["language_model"], name).to_numpy()

@@ -65,6 +65,25 @@ def create_generation_pipeline() -> Pipeline:
     )
 
 
+def create_registration_pipeline() -> Pipeline:
+    """Return the pipeline that registers the language model, for others to start from."""
+    return Pipeline(
+        [
+            Node(
+                func=nodes.register,
+                inputs={
+                    "language_model": "language_model",
+                    "config": "params:registration",
+                    "writing": "params:generation",
+                },
+                outputs="logged_model",
+                name="register_language_model",
+            ),
+        ],
+        tags="language_model",
+    )
+
+
 def create_range_test_pipeline() -> Pipeline:
     """Return the pipeline that suggests a learning rate for the language model."""
     return Pipeline(

@@ -1,0 +1,105 @@
+"""Models out of MLflow's model registry."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradual.training.bundle import Bundle
+
+#: How the address of a registered model begins.
+SCHEME = "models:/"
+
+_URI = re.compile(rf"{SCHEME}(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+_SHOWN = 10
+
+
+def load_registered(uri: str, kind: str | None = None) -> Bundle:
+    """Read the bundle of a registered model.
+
+    Args:
+        uri: `models:/<name>@<alias>` or `models:/<name>/<version>`, in the registry that belongs
+            to the tracking server in use.
+        kind: Kind that the bundle must be of; None accepts any, if the model has only one.
+
+    Returns:
+        The bundle; its `origin` is `models:/<name>/<version>`, so that what was used can be told
+        also after the alias has moved on.
+
+    Raises:
+        BundleError: The address is none, there is no such model, alias or version, or the model
+            holds no such bundle. The message lists what there is.
+    """
+    import mlflow
+
+    from gradual.training.bundle import BundleError, load_bundle
+
+    match = _URI.fullmatch(uri)
+    if match is None:
+        raise BundleError(
+            f"{uri} is no registered model: write {SCHEME}<name>@<alias>, for example "
+            f"{SCHEME}wikitext_language_model@champion, or {SCHEME}<name>/<version>"
+        )
+    name, version = match["name"], _version(mlflow.MlflowClient(), **match.groupdict())
+    origin = f"{SCHEME}{name}/{version}"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            model = Path(mlflow.artifacts.download_artifacts(origin, dst_path=folder))
+        except (mlflow.MlflowException, OSError) as error:
+            raise BundleError(
+                f"{uri} (version {version}) cannot be fetched ({error}): its files have been moved "
+                "or deleted; register it anew with the pipeline that makes it"
+            ) from error
+        bundles = [load_bundle(path) for path in sorted(model.glob("artifacts/*.safetensors"))]
+    kinds = [bundle.kind for bundle in bundles]
+    fitting = [bundle for bundle in bundles if kind in (None, bundle.kind)]
+    if len(fitting) != 1:
+        raise BundleError(
+            f"{uri} (version {version}) holds {', '.join(kinds) or 'no bundle'}, where one "
+            f"{kind or 'bundle'} is needed: name another model"
+        )
+    return dataclasses.replace(fitting[0], origin=origin)
+
+
+def _version(client: Any, name: str, alias: str | None, version: str | None) -> str:
+    """The version's number, if it is there."""
+    from mlflow import MlflowException, get_registry_uri
+    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+    from gradual.training.bundle import BundleError
+
+    where = f"the registry at {get_registry_uri()}"
+    missing = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+    try:
+        model = client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != missing:
+            raise
+        names = [model.name for model in client.search_registered_models(max_results=_SHOWN)]
+        raise BundleError(
+            f"{where} has no model {name!r}, only {', '.join(names) or 'none at all'}: run the "
+            "pipeline that registers it (`kedro run --pipeline=wikitext`, in the same environment "
+            "or tracking server), or correct the name"
+        ) from error
+    if alias is not None:
+        if alias not in model.aliases:
+            aliases = ", ".join(f"{a} (version {v})" for a, v in sorted(model.aliases.items()))
+            raise BundleError(
+                f"the model {name!r} in {where} has no alias {alias!r}, only {aliases or 'none'}: "
+                f"correct it, or name a version ({SCHEME}{name}/<version>)"
+            )
+        return str(model.aliases[alias])
+    try:
+        return str(client.get_model_version(name, version).version)
+    except MlflowException as error:
+        if error.error_code != missing:
+            raise
+        versions = [int(v.version) for v in client.search_model_versions(f"name='{name}'")]
+        raise BundleError(
+            f"the model {name!r} in {where} has no version {version}, only "
+            f"{', '.join(map(str, sorted(versions))) or 'none'}: correct it, or name an alias"
+        ) from error

@@ -1,0 +1,50 @@
+"""The wikitext pipeline, and imdb on what it registers, as a user types them."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pandas as pd
+
+from gradual.training.bundle import load_bundle
+
+Kedro = Callable[..., CompletedProcess[str]]
+
+
+def test_imdb_starts_from_what_wikitext_registers(clone: Path, kedro: Kedro) -> None:
+    result = kedro(clone, "run", "--pipeline=wikitext", "--env=tiny")
+    assert result.returncode == 0, result.stdout
+    data = clone / "data/tiny"
+    documents = pd.read_parquet(data / "02_intermediate/wikitext/documents.parquet")
+    splits = pd.read_parquet(data / "02_intermediate/wikitext/document_splits.parquet")
+    assert documents["part"].tolist() == splits["language_model"].tolist()
+    assert documents["part"].value_counts().to_dict() == {"train": 160, "valid": 20, "test": 20}
+    reporting = data / "08_reporting/wikitext"
+    metrics = json.loads((reporting / "language_model_metrics.json").read_text())
+    assert metrics["documents"] == metrics["test"]["documents"] == 20
+    for figures in (metrics, metrics["test"]):
+        assert figures["perplexity"] < 500, "better than guessing among the 500 words"
+    logged = json.loads((reporting / "logged_model.json").read_text())
+    assert logged["model_uri"].startswith("models:/")
+
+    start = f"models:/{logged['registered_name']}@{logged['alias']}"
+    result = kedro(
+        clone, "run", "--pipeline=imdb", "--env=tiny", f"--params=imdb_start={start}",
+        "--to-nodes=imdb.evaluate_language_model",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout
+    pretrained = load_bundle(data / "06_models/wikitext/language_model.safetensors")
+    metrics = json.loads((data / "08_reporting/imdb/language_model_metrics.json").read_text())
+    assert metrics["start"]["bundle"] == pretrained.hash
+    with sqlite3.connect(clone / "mlflow.db") as database:
+        params = dict(database.execute("select key, value from params"))
+    logged_start = {
+        name.removeprefix("imdb.language_model.start."): value
+        for name, value in params.items()
+        if name.startswith("imdb.language_model.start.")
+    }
+    assert logged_start["source"] == "models:/wikitext_tiny_language_model/1"
+    assert logged_start["vocabulary"] == pretrained.dependencies["vocabulary"]
+    assert 0 < float(logged_start["words_found_share"]) < float(logged_start["tokens_found_share"])
