@@ -340,7 +340,7 @@ def _block(block: Block) -> str:
         return f"<h3>{escape(block.text)}</h3>"
     if isinstance(block, Quote):
         asked = f"<strong>{escape(block.prompt)}</strong> → " if block.prompt else ""
-        return f"<blockquote>{asked}{escape(block.text)}</blockquote>"
+        return f'<blockquote dir="auto">{asked}{escape(block.text)}</blockquote>'
     if isinstance(block, Table):
         return _table(block.frame, block.numbers)
     if isinstance(block, Mapping):
@@ -386,7 +386,7 @@ def _table(frame: pd.DataFrame, numbers: Sequence[str] = (), *, values: bool = F
     header = "".join(f"<th{style(name)}>{escape(name)}</th>" for name in names)
     rows = (
         "".join(
-            f"<td{style(name)}>{escape(str(value))}</td>"
+            f'<td{style(name)} dir="auto">{escape(str(value))}</td>'
             for name, value in zip(names, row, strict=True)
         )
         for row in frame.itertuples(index=False, name=None)

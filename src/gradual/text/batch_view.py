@@ -1,8 +1,10 @@
 """What the models will see, for people: token views with their marks, and readable text again."""
 
 import html
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -21,16 +23,23 @@ from gradual.text.rules import (
     TK_WREP,
     UNK,
 )
+from gradual.text.subwords import BLANK, Unit, whole_words
 from gradual.text.vocabulary import Vocabulary
 
 _MOST_REPEATS = 1_000  # what a model writes after `xxrep` can be any number
 _CLITICS = {"n't", "'s", "'re", "'ve", "'ll", "'d", "'m", "n’t", "’s", "’re", "’ve", "’ll", "’d"}
 _JOINED = {("gon", "na"), ("got", "ta"), ("can", "not"), ("wan", "na")}
-_NO_BLANK_BEFORE = set(",.!?;:)]}%…/-”’") | _CLITICS | {"’m"}
+_NO_BLANK_BEFORE = set(",.!?;:)]}%…/-”’،؛؟।") | _CLITICS | {"’m"}
 _NO_BLANK_AFTER = set("([{$£€#/-“‘\n")
+# Scripts that write no blanks between words: Chinese, Japanese (with their signs and full-width
+# forms), Thai, Lao, Burmese, Khmer.
+_NO_BLANKS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff\uff00-\uffef"
+    "\U00020000-\U0003ffff]"
+)
 
 
-def detokenize(words: Sequence[str]) -> str:
+def detokenize(words: Sequence[str], unit: Unit = "word") -> str:
     """Readable text from tokens.
 
     Undoes the marks `xxmaj`, `xxup`, `xxrep` and `xxwrep`, drops `xxeos`, `xxpad`, `xxbos` (an
@@ -38,8 +47,15 @@ def detokenize(words: Sequence[str]) -> str:
     lone i, which carries no mark, as I, and spaces punctuation as in English. The exact original
     does not come back: spaCy's tokens do not say where blanks were, and `xxup` marks only the
     first token of a chunk. Marks in senseless places, which a language model may write, are
-    dropped. What a backwards model reads or writes must be turned round before.
+    dropped. What a backwards model reads or writes must be turned round before. No blanks are
+    written beside the signs of scripts that have none between words, such as Chinese.
+
+    Args:
+        words: Tokens of a text.
+        unit: What the tokens are; characters and pieces are put together to words first.
     """
+    if unit in ("character", "subword"):
+        words = whole_words(words, SPECIAL_TOKENS)
     text = ""
     before = "\n"  # the token before
     open_quotes: set[str] = set()
@@ -56,6 +72,8 @@ def detokenize(words: Sequence[str]) -> str:
             or closing
             or possessive
             or (before.lower(), word.lower()) in _JOINED
+            or _NO_BLANKS.match(before[-1:])
+            or _NO_BLANKS.match(word)
         )
         if word in ('"', "'", "''") and not possessive:
             open_quotes ^= {word}
@@ -98,6 +116,7 @@ def show_batch(
     rows: int = 4,
     words: int = 70,
     seed: int = 42,
+    unit: Unit = "word",
 ) -> tuple[pd.DataFrame, str]:
     """Show some of what the language model and the classifier will read.
 
@@ -109,11 +128,12 @@ def show_batch(
         rows: How many rows, and how many documents, to show.
         words: Tokens to show of each.
         seed: Of the documents' order.
+        unit: What the tokens are.
 
     Returns:
-        A table with the columns model, label, text and target (tokens joined with blanks; target
-        is the text one step later), and the same as a self-contained HTML page, with special
-        tokens and unknown words (`xxunk`) marked.
+        A table with the columns model, label, text and target (tokens joined with blanks, those
+        smaller than words without; target is the text one step later), and the same as a
+        self-contained HTML page, with special tokens and unknown words (`xxunk`) marked.
 
     Raises:
         ValueError: The corpus is empty, belongs to another vocabulary, or has not one label each.
@@ -142,12 +162,12 @@ def show_batch(
             views.append(("classifier", known[i], document, None))
     table = pd.DataFrame(
         [
-            (model, label, _line(text), None if target is None else _line(target))
+            (model, label, _line(text, unit), None if target is None else _line(target, unit))
             for model, label, text, target in views
         ],
         columns=["model", "label", "text", "target"],
     )
-    return table, _page(corpus, vocabulary, views, words)
+    return table, _page(corpus, vocabulary, views, words, unit)
 
 
 def _language_model_rows(
@@ -166,8 +186,24 @@ def _language_model_rows(
     return found
 
 
-def _line(words: list[str]) -> str:
-    return " ".join(words).replace("\n", "↵")
+def _line(words: list[str], unit: Unit) -> str:
+    shown = [word.replace("\n", "↵") for word in words]
+    return "".join(chain.from_iterable(zip(_gaps(words, unit), shown, strict=True))).strip()
+
+
+def _gaps(words: list[str], unit: Unit) -> list[str]:
+    """What to write before each token: blanks part words, not characters, pieces or Han signs."""
+    smaller = unit in ("character", "subword")
+    gaps = [""]
+    for before, word in pairwise(words):
+        special = before in SPECIAL_TOKENS or word in SPECIAL_TOKENS
+        joined = not special and (
+            not word.startswith(BLANK)
+            if smaller
+            else _NO_BLANKS.match(before[-1:]) and _NO_BLANKS.match(word)
+        )
+        gaps.append("" if joined else " ")
+    return gaps[: len(words)]
 
 
 _STYLE = """
@@ -187,14 +223,19 @@ _BACKWARDS = (
 )
 
 
-def _marked(words: list[str]) -> str:
+def _marked(words: list[str], unit: Unit) -> str:
     spans = []
-    for word in words:
+    for gap, word in zip(_gaps(words, unit), words, strict=True):
         shown = html.escape(word.replace("\n", "↵"))
         kind = "unknown" if word == UNK else "special" if word in SPECIAL_TOKENS else ""
         kind = kind or ("blank" if not word.strip(" ▁\n\t") else "")
-        spans.append(f'<mark class="{kind}">{shown}</mark>' if kind else shown)
-    return " ".join(spans)
+        # Marks have a direction of their own, so that the text's own letters decide the cell's.
+        spans.append(gap + (f'<mark class="{kind}" dir="ltr">{shown}</mark>' if kind else shown))
+    return "".join(spans)
+
+
+def _cell(content: str) -> str:
+    return f'<td dir="auto">{content}'
 
 
 def _page(
@@ -202,6 +243,7 @@ def _page(
     vocabulary: Vocabulary,
     views: list[tuple[str, str | None, list[str], list[str] | None]],
     words: int,
+    unit: Unit,
 ) -> str:
     unknown = np.count_nonzero(corpus.ids == 0) / len(corpus.ids)
     read = [view for view in views if view[0] == "language model"]
@@ -215,7 +257,10 @@ def _page(
         f"<h2>Language model</h2><p>The first {words} tokens of some rows of the first batch, and "
         "what is to be predicted at each: the next one.</p>",
         "<table><tr><th>text<th>target</tr>",
-        *(f"<tr><td>{_marked(text)}<td>{_marked(target or [])}</tr>" for *_, text, target in read),
+        *(
+            f"<tr>{_cell(_marked(text, unit))}{_cell(_marked(target or [], unit))}</tr>"
+            for *_, text, target in read
+        ),
         "</table>",
     ]
     if labelled:
@@ -223,7 +268,7 @@ def _page(
             f"<h2>Classifier</h2><p>The first {words} tokens of some documents.</p>",
             "<table><tr><th>label<th>text</tr>",
             *(
-                f"<tr><td>{html.escape(label or '')}<td>{_marked(text)}</tr>"
+                f"<tr>{_cell(html.escape(label or ''))}{_cell(_marked(text, unit))}</tr>"
                 for _, label, text, _ in labelled
             ),
             "</table>",

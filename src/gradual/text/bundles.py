@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from gradual.training.modules import load_state as load_state
 from gradual.training.modules import parameters_hash as parameters_hash
 
 if TYPE_CHECKING:
+    from gradual.text.subwords import Unit
     from gradual.text.tokenizer import TokenizerConfig
 
 
@@ -37,6 +39,12 @@ def check_vocabulary(found: str, found_in: str, expected: str, expected_by: str)
 def reads_backwards(bundle: Bundle) -> bool:
     """Return whether a model reads and writes from the end of a text to its beginning."""
     return bool((bundle.metadata.get("tokenizer") or {}).get("backwards", False))
+
+
+def unit_of(bundle: Bundle) -> Unit:
+    """Return what a model's tokens are: words, characters, …."""
+    unit: Unit = (bundle.metadata.get("tokenizer") or {}).get("unit", "word")
+    return unit
 
 
 def check_direction(found: bool, found_in: str, expected: bool, expected_by: str) -> None:
@@ -70,7 +78,8 @@ def check_tokenizer(found: Mapping[str, Any] | None, bundle: Bundle, whose: str)
     for name, value in ours.items():
         if name != "workers" and value != theirs[name]:
             raise ValueError(
-                f"tokenizer.{name} is {value!r}, but {whose} was trained with {theirs[name]!r}: "
+                f"tokenizer.{name} is {reprlib.repr(value)}, but {whose} was trained with "
+                f"{reprlib.repr(theirs[name])}: "
                 "its words would stand for other pieces of text; set it to the same"
             )
 
@@ -83,11 +92,14 @@ def vocabulary_of(bundle: Bundle) -> Vocabulary:
 
 def tokenizer_config(data: Mapping[str, Any]) -> TokenizerConfig:
     """Return the tokenizer's configuration from a bundle's metadata, where tuples became lists."""
+    from gradual.text.subwords import SubwordConfig
     from gradual.text.tokenizer import TokenizerConfig
 
     settings: dict[str, Any] = dict(data)
     for name, value in settings.items():
         settings[name] = tuple(value) if isinstance(value, list) else value
+    if isinstance(settings.get("subwords"), Mapping):
+        settings["subwords"] = SubwordConfig(**settings["subwords"])
     return TokenizerConfig(**settings)
 
 

@@ -15,7 +15,13 @@ import torch
 from torch import Tensor
 
 from gradual.text.awd_lstm import LanguageModel
-from gradual.text.bundles import inference, reads_backwards, tokenizer_config, vocabulary_of
+from gradual.text.bundles import (
+    inference,
+    reads_backwards,
+    tokenizer_config,
+    unit_of,
+    vocabulary_of,
+)
 from gradual.text.corpus import numericalize
 from gradual.text.language_model import language_model_from_bundle
 from gradual.text.rules import BOS, EOS, PAD, UNK
@@ -257,9 +263,10 @@ def write_texts(
     """
     from gradual.text.batch_view import detokenize
 
+    unit = unit_of(bundle)
     texts = generate_words(bundle, config, device=device, precision=precision)
     prompts = [prompt for prompt in config.prompts for _ in range(config.texts)]
     return [
-        {"prompt": prompt, "text": detokenize(words)}
+        {"prompt": prompt, "text": detokenize(words, unit)}
         for prompt, words in zip(prompts, texts, strict=True)
     ]

@@ -63,7 +63,9 @@ def fix_html(text: str) -> str:
     return html.unescape(text)
 
 
-_REPEATED_CHARACTER = re.compile(r"(\S)\1\1+")
+# Not before a sign that changes the last of them: accents, joiners, skin tones.
+_CHANGING = "\u0300-\u036f\u200d\u20e3\ufe0e\ufe0f\U0001f3fb-\U0001f3ff"
+_REPEATED_CHARACTER = re.compile(rf"(\S)\1\1+(?![{_CHANGING}])")
 
 
 def replace_rep(text: str) -> str:

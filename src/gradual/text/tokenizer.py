@@ -1,4 +1,7 @@
-"""Texts to tokens: rules, spaCy's rule-based tokenizer, token rules; on all processor cores.
+"""Texts to tokens: rules, a tokenizer, token rules; on all processor cores.
+
+The tokenizer is spaCy's rule-based one of a language, or one that cuts words into characters or
+into pieces (`gradual.text.subwords`).
 
 The result is that of applying the rules in order to each whole text, tokenizing it with
 `spacy.blank(language)` and applying the token rules to each token, but distinct chunks (runs
@@ -19,10 +22,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +45,7 @@ from gradual.text.rules import (
     Rule,
     find_rule,
 )
+from gradual.text.subwords import SubwordConfig, Unit, characters, piece_cutter
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +60,8 @@ class TokenizerConfig:
     """How texts become tokens.
 
     Attributes:
-        language: A language of spaCy (`en`, `de`, `xx` for any).
+        language: A language of spaCy (`en`, `de`, `zh`, `xx` for any); of no effect where `unit`
+            is not `word`.
         rules: Names of text rules (`gradual.text.rules.RULES`) or `package.module:function`, in
             the order in which they are applied.
         token_rules: The same for single tokens (`gradual.text.rules.TOKEN_RULES`).
@@ -66,6 +71,10 @@ class TokenizerConfig:
         mark_fields: Write `xxfld i` before the text of column i; None: if there are several.
         backwards: Turn the order of each document's tokens round, marks included, so that models
             read (and write) from the end of a text to its beginning.
+        unit: What becomes a token: a `word`, a `character`, a `subword` or a `chunk`, which is
+            all that stands between two blanks.
+        subwords: How pieces of words are learnt, for `subword`.
+        subword_model: The pieces learnt; `gradual.text.fitting.fit_tokenizer` fills it in.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -78,17 +87,22 @@ class TokenizerConfig:
     workers: int | None = None
     mark_fields: bool | None = None
     backwards: bool = False
+    unit: Unit = "word"
+    subwords: SubwordConfig = field(default_factory=SubwordConfig)
+    subword_model: str | None = None
 
     def __post_init__(self) -> None:
+        if self.unit not in get_args(Unit):
+            raise ValueError(f"unit is {self.unit!r}: use {', '.join(get_args(Unit))}")
         if self.workers is not None and self.workers < 1:
             raise ValueError(
                 f"workers is {self.workers}: set it to 1 or more, or to null for one a core"
             )
-        for field, known in (("rules", RULES), ("token_rules", TOKEN_RULES)):
-            for name in getattr(self, field):
+        for kind, known in (("rules", RULES), ("token_rules", TOKEN_RULES)):
+            for name in getattr(self, kind):
                 if name not in known and ":" not in name:
                     raise ValueError(
-                        f"{field} names an unknown rule {name!r}: the known ones are "
+                        f"{kind} names an unknown rule {name!r}: the known ones are "
                         f"{', '.join(known)}; write your own as package.module:function"
                     )
 
@@ -221,7 +235,7 @@ class _Encoder:
         """Begin with nothing remembered."""
         self.chunk_rules = chunk_rules
         token_rules = [find_rule(name, TOKEN_RULES) for name in self.config.token_rules]
-        self.chunks = _Chunks(self.config.language, chunk_rules, token_rules)
+        self.chunks = _Chunks(self.config, chunk_rules, token_rules)
         self.begin = (self.chunks.code(BOS),) if self.config.add_bos else ()
         self.end = (self.chunks.code(EOS),) if self.config.add_eos else ()
 
@@ -284,10 +298,13 @@ def _whole(text: str) -> list[str]:
 class _Chunks(dict[str, tuple[int, ...]]):
     """Chunk → codes of its tokens, worked out when first asked for."""
 
-    def __init__(self, language: str, rules: list[Rule], token_rules: list[Rule]) -> None:
+    def __init__(self, config: TokenizerConfig, rules: list[Rule], token_rules: list[Rule]) -> None:
         super().__init__()
         self.rules, self.token_rules = rules, token_rules
-        self.cut, self.by_chunk = _spacy_tokenizer(language)
+        if config.unit == "word":
+            self.cut, self.by_chunk = _spacy_tokenizer(config.language)
+        else:
+            self.cut, self.by_chunk = _chunk_tokenizer(config), True
         self.pieces: dict[str, tuple[int, ...]] = {}  # The, THE and the need spaCy once
         self.words: list[str] = []
         self.code_of_word: dict[str, int] = {}
@@ -321,6 +338,30 @@ class _Chunks(dict[str, tuple[int, ...]]):
         return codes
 
 
+def _chunk_tokenizer(config: TokenizerConfig) -> Callable[[str], list[str]]:
+    """A function that cuts a chunk into characters or pieces; special tokens stay whole."""
+    parts: Callable[[str], list[str]]
+    if config.unit == "chunk":
+        parts = _whole
+    elif config.unit == "character":
+        parts = characters
+    elif config.subword_model is not None:
+        parts = piece_cutter(config.subword_model)
+    else:
+        raise ValueError(
+            "the tokenizer's unit is `subword`, but its pieces are not learnt yet: make the "
+            "configuration ready with gradual.text.fitting.fit_tokenizer"
+        )
+    special = frozenset(SPECIAL_TOKENS)
+
+    def cut(chunk: str) -> list[str]:
+        if chunk in special or not chunk:
+            return [chunk] if chunk else []
+        return [chunk] if chunk.isspace() else parts(chunk)
+
+    return cut
+
+
 def _spacy_tokenizer(language: str) -> tuple[Callable[[str], list[str]], bool]:
     """The tokenizer of a language as a function, and whether it works chunk by chunk."""
     import spacy
@@ -329,6 +370,10 @@ def _spacy_tokenizer(language: str) -> tuple[Callable[[str], list[str]], bool]:
     try:
         nlp: Any = spacy.blank(language)
     except ImportError as error:  # what spaCy raises for both
+        if language == "ja":
+            raise ValueError(
+                "language 'ja' needs a dictionary that is not installed: pip install gradual[ja]"
+            ) from error
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"spaCy has no tokenizer for language {language!r} ({reason}): use one of the codes "
@@ -342,15 +387,30 @@ def _spacy_tokenizer(language: str) -> tuple[Callable[[str], list[str]], bool]:
         return lambda text: [token.text for token in tokenizer(text)], True
 
     # Languages with a tokenizer of their own (zh, ja, ko, th, vi) take no special cases.
-    special = re.compile(rf"(?<!\S)({'|'.join(SPECIAL_TOKENS)})(?!\S)")
+    special = "|".join(SPECIAL_TOKENS)
+    # spaCy's Chinese tokenizer takes every letter of another script for a word: those stay whole.
+    kept = rf"{special}|[^\W\d_{_OWN_SIGNS}]+|\d+" if language == "zh" else special
+    apart = re.compile(rf"(?<!\S)({special})(?!\S)" if kept == special else rf"({kept})")
 
     def cut(text: str) -> list[str]:
-        words = []
-        for i, part in enumerate(special.split(text)):
-            words += [part] if i % 2 else [token.text for token in tokenizer(part.strip())]
+        words: list[str] = []
+        for i, part in enumerate(apart.split(text)):
+            words += [part] if i % 2 else _in_bits(tokenizer, part.strip(" "))
         return words
 
     return cut, False
+
+
+#: Characters that are words or syllables, of scripts that write no blanks between words.
+_OWN_SIGNS = "\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_BITS = re.compile(r"\s*\n\s*|[^\n]{1,8000}?(?:[。！？]+|(?=\n)|$)|[^\n]{1,8000}")
+
+
+def _in_bits(tokenizer: Callable[[str], Any], text: str) -> list[str]:
+    """The tokens of a text: Sudachi refuses more than 49,149 bytes at a time."""
+    if len(text) <= 8_000:
+        return [token.text for token in tokenizer(text)] if text else []
+    return [token.text for bit in _BITS.findall(text) for token in tokenizer(bit)]
 
 
 _encoder: _Encoder | None = None  # of a worker process

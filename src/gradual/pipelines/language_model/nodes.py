@@ -1,6 +1,5 @@
 """Nodes of the language model pipeline: each calls one named thing of `gradual.text`."""
 
-import dataclasses
 import logging
 from functools import partial
 from typing import Any
@@ -23,7 +22,6 @@ from gradual.text.language_model import (
     language_model_task,
     train_language_model,
 )
-from gradual.text.tokenizer import TokenizerConfig
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
 from gradual.training.checkpoint import CheckpointStore
@@ -50,7 +48,7 @@ def train(
     document_splits: pa.Table,
     pretrained: Bundle | None,
     checkpoints: CheckpointStore,
-    tokenizer: RootModel[TokenizerConfig],
+    tokenizer: dict[str, Any],
     config: RootModel[LanguageModelConfig],
 ) -> tuple[Bundle, pd.DataFrame]:
     """Train the language model, from a pretrained one or from random weights.
@@ -65,7 +63,7 @@ def train(
         config.root,
         train_rows=part(document_splits, "train"),
         pretrained=pretrained,
-        tokenizer=dataclasses.asdict(tokenizer.root),
+        tokenizer=tokenizer,
         store=checkpoints,
         on_epoch=partial(tracking.log_metrics, prefix="language_model"),
     )

@@ -17,7 +17,7 @@ def create_pipeline() -> Pipeline:
                     "document_splits": "document_splits",
                     "pretrained": "pretrained_language_model",
                     "checkpoints": "language_model_checkpoints",
-                    "tokenizer": "params:tokenizer",
+                    "tokenizer": "tokenizer",
                     "config": "params:language_model",
                 },
                 outputs=["language_model", "language_model_history"],

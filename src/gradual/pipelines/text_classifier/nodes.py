@@ -21,7 +21,6 @@ from gradual.text.classifier import (
 )
 from gradual.text.corpus import Corpus
 from gradual.text.documents import DocumentsConfig
-from gradual.text.tokenizer import TokenizerConfig
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
 from gradual.training.checkpoint import CheckpointStore
@@ -37,7 +36,7 @@ def train(
     document_splits: pa.Table,
     language_model: Bundle,
     checkpoints: CheckpointStore,
-    tokenizer: RootModel[TokenizerConfig],
+    tokenizer: dict[str, Any],
     config: RootModel[ClassifierConfig],
 ) -> tuple[Bundle, pd.DataFrame]:
     """Train the classifier on the language model's encoder by gradual unfreezing.
@@ -53,7 +52,7 @@ def train(
         part(document_splits, "valid"),
         config.root,
         language_model=language_model,
-        tokenizer=dataclasses.asdict(tokenizer.root),
+        tokenizer=tokenizer,
         store=checkpoints,
         on_epoch=partial(tracking.log_metrics, prefix="classifier"),
     )

@@ -18,7 +18,7 @@ def create_pipeline() -> Pipeline:
                     "document_splits": "document_splits",
                     "language_model": "language_model",
                     "checkpoints": "classifier_checkpoints",
-                    "tokenizer": "params:tokenizer",
+                    "tokenizer": "tokenizer",
                     "config": "params:classifier",
                 },
                 outputs=["classifier", "classifier_history"],

@@ -1,7 +1,9 @@
 """Nodes of the text data pipeline: each calls one named thing of `gradual.text`."""
 
+import dataclasses
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,14 +14,17 @@ from gradual import tracking
 from gradual.splits import Split
 from gradual.text import batch_view
 from gradual.text import documents as texts
+from gradual.text import fitting as tokenizer_fitting
 from gradual.text import tokenizer as tokenizers
 from gradual.text import vocabulary as words
+from gradual.text.bundles import tokenizer_config
 from gradual.text.corpus import Corpus
 from gradual.text.corpus import numericalize as to_ids
 from gradual.text.documents import DocumentsConfig
 from gradual.text.language_model import LanguageModelConfig
 from gradual.text.tokenizer import TokenizerConfig
 from gradual.text.vocabulary import Vocabulary, VocabularyConfig
+from gradual.training.bundle import Bundle
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +52,36 @@ def split_documents(
     return texts.split_documents(documents, language_model.root, classifier.root)
 
 
+def fit_tokenizer(
+    documents: pa.Table,
+    document_splits: pa.Table,
+    pretrained: Bundle | None,
+    documents_config: RootModel[DocumentsConfig],
+    config: RootModel[TokenizerConfig],
+) -> dict[str, Any]:
+    """Learn pieces of words from the language model's training documents, where that is asked for.
+
+    Returns:
+        All that is needed to cut any text into tokens, as a mapping.
+    """
+    names = documents_config.root.text_columns
+    fitted = tokenizer_fitting.fit_tokenizer(
+        [documents[name] for name in names],
+        pc.equal(document_splits["language_model"], "train").to_numpy(),
+        config.root,
+        names=names,
+        pretrained=pretrained,
+    )
+    return dataclasses.asdict(fitted)
+
+
 def tokenize_documents(
-    documents: pa.Table, config: RootModel[DocumentsConfig], tokenizer: RootModel[TokenizerConfig]
+    documents: pa.Table, config: RootModel[DocumentsConfig], tokenizer: dict[str, Any]
 ) -> pa.Table:
     """Cut every document into tokens; the result does not depend on the number of workers."""
-    columns = [documents[name] for name in config.root.text_columns]
-    tokens = tokenizers.tokenize(columns, tokenizer.root, names=config.root.text_columns)
+    names = config.root.text_columns
+    columns = [documents[name] for name in names]
+    tokens = tokenizers.tokenize(columns, tokenizer_config(tokenizer), names=names)
     n_tokens = pc.sum(pc.list_value_length(tokens["tokens"])).as_py()
     logger.info("%s documents hold %s tokens.", f"{tokens.num_rows:,}", f"{n_tokens:,}")
     tracking.log_metrics({"documents": tokens.num_rows, "tokens": n_tokens})
@@ -79,6 +108,7 @@ def show_batch(
     corpus: Corpus,
     vocabulary: Vocabulary,
     documents: pa.Table,
+    tokenizer: dict[str, Any],
     language_model: RootModel[LanguageModelConfig],
 ) -> tuple[pd.DataFrame, str]:
     """Show what the models will see, special tokens and unknown words marked.
@@ -93,4 +123,5 @@ def show_batch(
         batch_size=language_model.root.batch_size,
         words=language_model.root.bptt,
         seed=language_model.root.training.seed,
+        unit=tokenizer["unit"],
     )

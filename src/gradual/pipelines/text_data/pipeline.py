@@ -30,11 +30,23 @@ def create_pipeline() -> Pipeline:
                 name="split_documents",
             ),
             Node(
+                func=nodes.fit_tokenizer,
+                inputs={
+                    "documents": "documents",
+                    "document_splits": "document_splits",
+                    "pretrained": "pretrained_language_model",
+                    "documents_config": "params:documents",
+                    "config": "params:tokenizer",
+                },
+                outputs="tokenizer",
+                name="fit_tokenizer",
+            ),
+            Node(
                 func=nodes.tokenize_documents,
                 inputs={
                     "documents": "documents",
                     "config": "params:documents",
-                    "tokenizer": "params:tokenizer",
+                    "tokenizer": "tokenizer",
                 },
                 outputs="tokens",
                 name="tokenize_documents",
@@ -61,6 +73,7 @@ def create_pipeline() -> Pipeline:
                     "corpus": "corpus",
                     "vocabulary": "vocabulary",
                     "documents": "documents",
+                    "tokenizer": "tokenizer",
                     "language_model": "params:language_model",
                 },
                 outputs=["batch_table", "batch_view"],
