@@ -50,6 +50,7 @@ table.values { width: auto; }
   gap: 1rem; }
 .figures > div { min-width: 0; }
 .note { color: #555; font-size: .9rem; }
+td, blockquote { unicode-bidi: plaintext }  /* right to left where the text is */
 blockquote { margin: .6rem 0; padding: .4rem 1rem; border-left: 4px solid #E69F00;
   background: #FDF8EE; white-space: pre-wrap; overflow-wrap: anywhere; }
 """
@@ -340,7 +341,7 @@ def _block(block: Block) -> str:
         return f"<h3>{escape(block.text)}</h3>"
     if isinstance(block, Quote):
         asked = f"<strong>{escape(block.prompt)}</strong> → " if block.prompt else ""
-        return f'<blockquote dir="auto">{asked}{escape(block.text)}</blockquote>'
+        return f"<blockquote>{asked}{escape(block.text)}</blockquote>"
     if isinstance(block, Table):
         return _table(block.frame, block.numbers)
     if isinstance(block, Mapping):
@@ -386,7 +387,7 @@ def _table(frame: pd.DataFrame, numbers: Sequence[str] = (), *, values: bool = F
     header = "".join(f"<th{style(name)}>{escape(name)}</th>" for name in names)
     rows = (
         "".join(
-            f'<td{style(name)} dir="auto">{escape(str(value))}</td>'
+            f"<td{style(name)}>{escape(str(value))}</td>"
             for name, value in zip(names, row, strict=True)
         )
         for row in frame.itertuples(index=False, name=None)
