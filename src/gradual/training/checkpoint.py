@@ -12,7 +12,7 @@ import torch
 from gradual.training.files import remove_leftovers
 from gradual.training.sealed import DamagedFileError, read_sealed, write_sealed
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FILE_NAME = "checkpoint.safetensors"
 
 Tensors = dict[str, torch.Tensor]
@@ -50,6 +50,8 @@ class Checkpoint:
         optimizer: empty between two phases.
         task: what carries over between batches.
         random: states of torch's generators.
+        best: the best epoch's ``state_dict`` so far, under early stopping; empty otherwise, and
+            once the run is finished, when `model` is that.
         format_version: of the file; a run never continues from another one.
     """
 
@@ -61,6 +63,7 @@ class Checkpoint:
     optimizer: Tensors
     task: Tensors
     random: Tensors
+    best: Tensors = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
 
@@ -89,8 +92,11 @@ class CheckpointStore:
             OSError: it cannot be written; the earlier one stays.
         """
         model, aliases = _without_aliases(checkpoint.model)
+        # Copies, in which tied tensors are two: the model's aliases hold for them as well.
+        best = {name: tensor for name, tensor in checkpoint.best.items() if name not in aliases}
         parts = {
             "model": model,
+            "best": best,
             "optimizer": checkpoint.optimizer,
             "task": checkpoint.task,
             "random": checkpoint.random,
@@ -130,12 +136,16 @@ class CheckpointStore:
                 random={},
                 format_version=content.get("format_version"),
             )
-        parts: dict[str, Tensors] = {"model": {}, "optimizer": {}, "task": {}, "random": {}}
+        parts: dict[str, Tensors] = {
+            n: {} for n in ("model", "best", "optimizer", "task", "random")
+        }
         for name, tensor in tensors.items():
             part, rest = name.split("/", 1)
             parts[part][rest] = tensor
         for alias, name in content["aliases"].items():
             parts["model"][alias] = parts["model"][name]
+            if parts["best"]:
+                parts["best"][alias] = parts["best"][name]
         return Checkpoint(
             key=content["key"],
             position=Position(**content["position"]),
@@ -145,6 +155,7 @@ class CheckpointStore:
             optimizer=parts["optimizer"],
             task=parts["task"],
             random=parts["random"],
+            best=parts["best"],
         )
 
     def delete(self) -> None:

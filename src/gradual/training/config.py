@@ -1,6 +1,7 @@
 """What a training run is made of: phases and the settings they share. Free of torch."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -79,6 +80,47 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when the validation figure no longer gets better, and keep the best epoch's weights.
+
+    The weights of the best epoch are what the run ends with, also where it did not stop early.
+
+    Attributes:
+        metric: a figure that the task's ``validate`` returns.
+        higher_is_better: whether the metric grows as the model gets better.
+        patience: epochs in a row without a new best after which the run stops, over all phases.
+        min_delta: what a figure must be better by to count as a new best.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic looks for exactly this
+
+    metric: str = "valid_loss"
+    higher_is_better: bool = False
+    patience: int = 5
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self.patience >= 1, "patience", self.patience, "use 1 or more epochs")
+        _require(
+            math.isfinite(self.min_delta) and self.min_delta >= 0,
+            "min_delta",
+            self.min_delta,
+            "use 0 or more",
+        )
+
+    def best_epoch(self, values: Sequence[float]) -> int | None:
+        """Return the index of the best epoch's value; None if none is a number."""
+        best = None
+        for index, value in enumerate(values):
+            gain = math.inf if best is None else value - values[best]
+            if best is not None and not self.higher_is_better:
+                gain = -gain
+            if not math.isnan(value) and gain > (0 if best is None else self.min_delta):
+                best = index
+        return best
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """A training run: its phases in order and what they share.
 
@@ -91,6 +133,8 @@ class TrainingConfig:
         beta2: decay of the squared gradients' average.
         eps: added to the denominator of the update.
         gradient_clip: largest norm of all gradients together; None for no clipping.
+        early_stopping: when to stop before the last epoch; None to train all and keep the last
+            weights.
         checkpoint_seconds: time between two checkpoints; one more is made at each epoch's end.
     """
 
@@ -105,6 +149,7 @@ class TrainingConfig:
     beta2: float = 0.99
     eps: float = 1e-5
     gradient_clip: float | None = None
+    early_stopping: EarlyStopping | None = None
     checkpoint_seconds: float = field(default=60.0, metadata={"identity": False})
 
     def __post_init__(self) -> None:

@@ -149,6 +149,8 @@ class _Run:
         self.dtype = resolve_precision(config.precision, device)
         self.groups = group_parameters(task.model, task.layer_groups())
         self.history = History()
+        self.best: dict[str, torch.Tensor] = {}
+        self.stopped = False
         self.plan = [(i, e) for i, p in enumerate(config.phases) for e in range(p.epochs)]
         self.saved_at = time.monotonic()
 
@@ -159,6 +161,7 @@ class _Run:
             self._report(figures)
         if checkpoint is None or not checkpoint.finished:
             self._train_from(checkpoint)
+        self.history.best_epoch = self._best_epoch()
         self.task.model.eval()
         return self.history
 
@@ -179,13 +182,13 @@ class _Run:
             first = 0
             for phase in self.config.phases:
                 end = first + phase.epochs
-                if position.epoch < end:
+                if position.epoch < end and not self.stopped:
                     with trainable(self.groups, phase.groups):
                         optimizer = Optimizer(self.task.model, self.groups, phase, self.config)
                         if checkpoint is not None:
                             optimizer.load_state(checkpoint.optimizer)
                             checkpoint = None
-                        while position.epoch < end:
+                        while position.epoch < end and not self.stopped:
                             before = sum(sizes[: position.epoch])
                             position = self._epoch(position, optimizer, bar, before)
                 first = end
@@ -204,6 +207,7 @@ class _Run:
         epoch.lap("valid")
         self.history.epochs.append(self._figures(epoch, valid))
         at = Position(epoch.number + 1)
+        self._judge()
         if self.store is not None:
             # A new phase has a new optimiser, so the old one's state is dead weight then.
             goes_on = epoch.in_phase + 1 < epoch.phase.epochs
@@ -334,9 +338,7 @@ class _Run:
 
     def _shown(self, epoch: _Epoch) -> dict[str, float]:
         metrics = self.history.epochs[-1] if self.history.epochs else {}
-        metric = {
-            k: v for k, v in metrics.items() if k.startswith("valid_") and k != "valid_seconds"
-        }
+        metric = {k: v for k, v in metrics.items() if _is_score(k)}
         return {"loss": epoch.loss_sum / epoch.seen, **metric, "lr": epoch.rate}
 
     def _figures(self, epoch: _Epoch, valid: dict[str, float]) -> dict[str, float]:
@@ -369,6 +371,46 @@ class _Run:
         elif self.device.type == "mps":
             torch.mps.synchronize()
 
+    # -- early stopping ---------------------------------------------------------------------
+
+    def _best_epoch(self) -> int | None:
+        """Return the best epoch so far, from 1; None without early stopping."""
+        stopping = self.config.early_stopping
+        if stopping is None:
+            return None
+        figures = self.history.epochs
+        if figures and stopping.metric not in figures[-1]:
+            raise ValueError(
+                f"{self.name}: early_stopping goes by {stopping.metric!r}, which this task does "
+                f"not measure: use one of {', '.join(n for n in figures[-1] if _is_score(n))}, "
+                "and hold out validation rows."
+            )
+        best = stopping.best_epoch([epoch[stopping.metric] for epoch in figures])
+        return None if best is None else best + 1
+
+    def _judge(self) -> None:
+        """Keep the weights of a new best epoch, or stop, or end with the best ones."""
+        stopping = self.config.early_stopping
+        if stopping is None:
+            return
+        done, best = len(self.history.epochs), self._best_epoch()
+        if best == done:
+            self.best = {name: t.clone() for name, t in self.task.model.state_dict().items()}
+        self.stopped = done - (best or 0) >= stopping.patience
+        if self.stopped and done < len(self.plan):
+            logger.info(
+                "%s: stops after %d of %d epochs, %d without a better %s; keeps epoch %s",
+                self.name,
+                done,
+                len(self.plan),
+                done - (best or 0),
+                stopping.metric,
+                best,
+            )
+        if (self.stopped or done == len(self.plan)) and self.best:
+            self.task.model.load_state_dict(self.best)
+            self.best = {}
+
     # -- checkpoints ------------------------------------------------------------------------
 
     def _save(self, position: Position, optimizer: dict[str, torch.Tensor]) -> None:
@@ -377,12 +419,13 @@ class _Run:
             Checkpoint(
                 key=self.key,
                 position=position,
-                finished=position.epoch == len(self.plan),
+                finished=self.stopped or position.epoch == len(self.plan),
                 history=self.history.epochs,
                 model=self.task.model.state_dict(),
                 optimizer=optimizer,
                 task=self.task.state(),
                 random=random_state(self.device),
+                best=self.best,
             )
         )
         self.saved_at = time.monotonic()
@@ -410,6 +453,7 @@ class _Run:
         self.task.model.load_state_dict(checkpoint.model)
         self.task.load_state(checkpoint.task)
         set_random_state(checkpoint.random, self.device)
+        self.best = {n: tensor.to(self.device) for n, tensor in checkpoint.best.items()}
         self.history = History([dict(figures) for figures in checkpoint.history], resumed=True)
         position = checkpoint.position
         if checkpoint.finished:
@@ -434,6 +478,10 @@ class _Run:
         return changes(
             shapes, {name: list(t.shape) for name, t in self.task.model.state_dict().items()}
         )
+
+
+def _is_score(name: str) -> bool:
+    return name.startswith("valid_") and name != "valid_seconds"
 
 
 def _line(figures: dict[str, float]) -> dict[str, float]:

@@ -15,11 +15,13 @@ class History:
             ``lr`` (the last layer group's highest rate in that epoch), ``seconds`` =
             ``train_seconds`` + ``valid_seconds`` + ``checkpoint_seconds``, ``steps_per_second``
             (steps / train_seconds), and every figure of the task's ``validate``.
+        best_epoch: the epoch (from 1) whose weights were kept, under early stopping; None without.
         resumed: the run went on from a checkpoint, or was finished already.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     resumed: bool = False
+    best_epoch: int | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """Return the epochs as a table, one row each."""

@@ -1,0 +1,157 @@
+"""Models that answer for raw rows: the preprocessor's job included, no labels needed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from gradual.tabular.model import TabularModelConfig, TabularNet, new_net
+from gradual.tabular.preprocessing import Preprocessor, TransformReport
+from gradual.tabular.targets import Target
+from gradual.tabular.task import codes_of, numbers_of, predict
+from gradual.tabular.train import KIND, as_table
+from gradual.training.bundle import Bundle
+from gradual.training.config import Precision
+from gradual.training.device import resolve_device
+from gradual.training.modules import check_kind, inference, load_state
+
+
+class TableModel(ABC):
+    """Anything that predicts a target from the rows of a table.
+
+    Args:
+        preprocessor: Turns raw rows into what the model reads.
+        target: What the model predicts.
+    """
+
+    def __init__(self, preprocessor: Preprocessor, target: Target) -> None:
+        self.preprocessor, self.target = preprocessor, target
+
+    @abstractmethod
+    def predict_encoded(self, encoded: pa.Table) -> np.ndarray:
+        """Predict preprocessed rows.
+
+        Args:
+            encoded: What `preprocessor.transform` gave.
+
+        Returns:
+            `(n, outputs)`: probabilities in the order of `target.classes`, or values in the
+            target's unit (`regression`).
+        """
+
+    def predict(
+        self, frame: pd.DataFrame | pa.Table, *, report: TransformReport | None = None
+    ) -> pd.DataFrame:
+        """Predict raw rows.
+
+        Args:
+            frame: At least the columns that the preprocessor was fitted on.
+            report: Counts unseen levels and filled gaps.
+
+        Returns:
+            One row a row, in order. Classes: `label`, and `probability_<class>` for each class.
+            `multilabel`: `<column>` (bool) and `probability_<column>` for each column.
+            `regression`: `predicted_<column>` for each column.
+
+        Raises:
+            ValueError: A column is missing, or a value is of no use; names column and row.
+        """
+        encoded = self.preprocessor.transform(as_table(frame), report=report)
+        return prediction_frame(self.target, self.predict_encoded(encoded))
+
+
+def prediction_frame(target: Target, found: np.ndarray) -> pd.DataFrame:
+    """Predictions `(n, outputs)` as a table; see `TableModel.predict`."""
+    names = target.classes
+    if target.kind == "regression":
+        return pd.DataFrame({f"predicted_{n}": found[:, i] for i, n in enumerate(names)})
+    columns: dict[str, object] = {}
+    if target.kind == "multilabel":
+        columns.update({name: found[:, i] > 0.5 for i, name in enumerate(names)})
+    else:
+        chosen = np.array(names, dtype=object)[found.argmax(1)]
+        columns["label"] = pd.array(chosen, dtype="str")
+    columns.update({f"probability_{name}": found[:, i] for i, name in enumerate(names)})
+    return pd.DataFrame(columns)
+
+
+class TabularModel(TableModel):
+    """A trained net that reads raw rows.
+
+    Args:
+        net: In any mode, on the device to use.
+        preprocessor: The one it was trained with.
+        target: What it predicts.
+        precision: "auto", "float32" or "bfloat16".
+    """
+
+    def __init__(
+        self,
+        net: TabularNet,
+        preprocessor: Preprocessor,
+        target: Target,
+        precision: Precision = "float32",
+    ) -> None:
+        super().__init__(preprocessor, target)
+        self.net, self._precision = net, precision
+
+    @classmethod
+    def from_bundle(
+        cls, bundle: Bundle, *, device: str = "auto", precision: Precision = "float32"
+    ) -> TabularModel:
+        """Rebuild a net.
+
+        Raises:
+            ValueError: The bundle is of another kind, or its parts do not fit each other.
+        """
+        check_kind(bundle, KIND)
+        preprocessor = Preprocessor.from_dict(bundle.metadata["preprocessor"])
+        target = Target.from_dict(bundle.metadata["target"])
+        net = net_from_bundle(bundle, preprocessor, target).to(resolve_device(device))
+        return cls(net, preprocessor, target, precision)
+
+    def predict_encoded(self, encoded: pa.Table) -> np.ndarray:
+        """See `TableModel.predict_encoded`."""
+        codes = codes_of(encoded, self.preprocessor.cardinalities)
+        numbers = numbers_of(encoded, self.preprocessor.continuous)
+        with inference(self.net, self._precision) as device:
+            return predict(self.net, self.target, codes.to(device), numbers.to(device))
+
+    def embeddings(self) -> dict[str, np.ndarray]:
+        """The learned embedding of each categorical column, `(codes, size)`, `#na#` first."""
+        levels = self.net.levels
+        if levels is None:
+            return {}
+        return {
+            name: levels.table(place).detach().cpu().numpy()
+            for place, name in enumerate(self.preprocessor.categorical)
+        }
+
+
+def net_from_bundle(bundle: Bundle, preprocessor: Preprocessor, target: Target) -> TabularNet:
+    """Rebuild a bundle's net on the CPU.
+
+    Raises:
+        ValueError: Its weights do not fit its configuration.
+    """
+    settings: dict[str, Any] = {
+        n: tuple(v) if isinstance(v, list) else v for n, v in bundle.config.items()
+    }
+    config = TabularModelConfig(**settings)
+    edges = None
+    if (start := bundle.state.get("numbers.start")) is not None:
+        edges = [np.arange(start.shape[2] + 1.0)] * start.shape[0]  # shapes; the state fills them
+    net = new_net(
+        preprocessor.cardinalities,
+        len(preprocessor.continuous),
+        target,
+        config,
+        edges=edges,
+        seed=0,
+    )
+    load_state(net, bundle.state, "the tabular bundle")
+    return net
