@@ -7,7 +7,8 @@ Forks from a process that has only imported torch, so that a start costs millise
 
 Trains once without a disturbance into FOLDER/whole, then so into FOLDER/pieces.
 
-Usage: resume_script.py FOLDER PRECISION CHECKPOINT_SECONDS SEED
+Usage: resume_script.py FOLDER PRECISION CHECKPOINT_SECONDS SEED [early]
+With "early" there are more epochs, of which early stopping leaves some out.
 Prints one JSON object: how many children were killed, how many left a half-written file, and
 what is left in the end.
 """
@@ -27,20 +28,22 @@ from toy_task import Toy
 
 from gradual.training import sealed
 from gradual.training.checkpoint import CheckpointStore
-from gradual.training.config import Phase, TrainingConfig
+from gradual.training.config import EarlyStopping, Phase, TrainingConfig
 from gradual.training.engine import fit
 from gradual.training.files import atomic_path
 
 NEVER = 1e9
 
 
-def train(folder: Path, precision: str, seconds: float) -> None:
+def train(folder: Path, precision: str, seconds: float, *, early: bool) -> None:
+    last = Phase(8, 3e-1, max_steps=8) if early else Phase(2, (1e-3, 1e-2), max_steps=30)
     config = TrainingConfig(
-        phases=(Phase(1, 1e-2, groups=1), Phase(2, (1e-3, 1e-2), max_steps=30)),
+        phases=(Phase(1, 1e-2, groups=1), last),
         device="cpu",
         precision=precision,
         gradient_clip=1.0,
         checkpoint_seconds=seconds,
+        early_stopping=EarlyStopping(patience=2) if early else None,
     )
     task = Toy(rows=320)
     store = CheckpointStore(folder / "store") if seconds < NEVER else None
@@ -69,24 +72,24 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.optim.AdamW([torch.zeros(1)])  # imports a second's worth of modules
     folder, precision, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-    seed = int(sys.argv[4])
+    seed, early = int(sys.argv[4]), sys.argv[5:] == ["early"]
     chance = random.Random(seed)
     killed = writing = 0
     if os.fork() == 0:
-        train(folder / "whole", precision, seconds=NEVER)
+        train(folder / "whole", precision, seconds=NEVER, early=early)
         os._exit(0)
     os.wait()
     while True:
-        early = killed < 6
+        at_first = killed < 6
         child = os.fork()
         if child == 0:
-            if early:
+            if at_first:
                 # Where the clock decides, there may not be a second save.
                 die_while_writing(random.Random(seed + killed), last=1 if seconds else 5)
-            train(folder / "pieces", precision, seconds)
+            train(folder / "pieces", precision, seconds, early=early)
             os._exit(0)
         wait = chance.uniform(0.02, 0.25)
-        if not early and killed < 10:
+        if not at_first and killed < 10:
             time.sleep(wait)
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
