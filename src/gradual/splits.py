@@ -12,6 +12,7 @@ _SETTINGS = {
     "column": {"column", "values"},
     "rows": {"rows"},
     "last": {"column"},
+    "last_of_group": {"column", "group", "count"},
 }
 
 
@@ -22,25 +23,31 @@ class Split:
     Attributes:
         method: `random`: a seeded random `fraction`; `column`: the rows whose `column` holds one
             of `values`; `rows`: a range of row numbers; `last`: the last `fraction` by the time
-            in `column`.
+            in `column`; `last_of_group`: the last `count` rows of each `group` by the time in
+            `column`, or as they stand without one. A group of no more rows than that keeps all
+            of them (leave-last-out).
         fraction: Share of the rows that are held out, strictly between 0 and 1 (`random`, `last`).
         seed: Chooses among the random splits, 0 or more (`random`).
         stratify: Column whose values keep their shares on both sides, to within one row
             (`random`).
-        column: The flag (`column`) or the time (`last`).
+        column: The flag (`column`) or the time (`last`, `last_of_group`).
         values: Values of the flag that mean validation (`column`); `True` if not given.
         rows: First row and the row after the last, counted from 0, like a Python slice (`rows`).
+        group: Column whose values are the groups, e.g. the user (`last_of_group`).
+        count: Rows held out of each group, 1 if not given (`last_of_group`).
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
-    method: Literal["random", "column", "rows", "last"] = "random"
+    method: Literal["random", "column", "rows", "last", "last_of_group"] = "random"
     fraction: float = 0.1
     seed: int = 42
     stratify: str | None = None
     column: str | None = None
     values: tuple[str | bool | int, ...] | None = None
     rows: tuple[int, int] | None = None
+    group: str | None = None
+    count: int | None = None
 
     def __post_init__(self) -> None:
         if self.method not in _SETTINGS:
@@ -51,7 +58,7 @@ class Split:
             )
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}: set it to 0 or more")
-        for name in ("stratify", "column", "values", "rows"):
+        for name in ("stratify", "column", "values", "rows", "group", "count"):
             if getattr(self, name) is not None and name not in _SETTINGS[self.method]:
                 methods = [method for method, names in _SETTINGS.items() if name in names]
                 raise ValueError(
@@ -60,6 +67,10 @@ class Split:
                 )
         if self.method in ("column", "last") and self.column is None:
             raise ValueError(f"column is not given: the method {self.method} needs one")
+        if self.method == "last_of_group" and self.group is None:
+            raise ValueError("group is not given: the method last_of_group needs one")
+        if self.count is not None and self.count < 1:
+            raise ValueError(f"count is {self.count}: hold out 1 row of each group or more")
         if self.method == "rows" and self.rows is None:
             raise ValueError("rows is not given: the method rows needs [first, after the last]")
         if self.rows is not None and not 0 <= self.rows[0] < self.rows[1]:
@@ -89,6 +100,7 @@ def validation_mask(frame: pd.DataFrame, split: Split) -> np.ndarray:
         ValueError: A column is missing or has gaps, or either side would be empty.
     """
     choose = {"random": _random, "column": _flagged, "rows": _range, "last": _last}
+    choose["last_of_group"] = _last_of_group
     mask = choose[split.method](frame, split)
     if not mask.any() or mask.all():
         side = "validation" if not mask.any() else "training"
@@ -105,6 +117,8 @@ def _remedy(split: Split) -> str:
         return f"the column {split.column!r} must hold some of {values} and something else"
     if split.method == "rows":
         return f"correct rows, which are {list(split.rows or ())}"
+    if split.method == "last_of_group":
+        return f"no {split.group!r} has more than {split.count or 1} rows, lower count"
     return f"change fraction, which is {split.fraction}, or give more rows"
 
 
@@ -172,7 +186,27 @@ def _range(frame: pd.DataFrame, split: Split) -> np.ndarray:
 
 
 def _last(frame: pd.DataFrame, split: Split) -> np.ndarray:
-    column = _whole_column(frame, split.column or "")
+    order = _in_time(frame, split.column or "")
+    mask = np.zeros(len(frame), bool)
+    mask[order[len(frame) - math.floor(len(frame) * split.fraction + 0.5) :]] = True
+    return mask
+
+
+def _last_of_group(frame: pd.DataFrame, split: Split) -> np.ndarray:
+    groups, _ = pd.factorize(_whole_column(frame, split.group or ""))
+    order = np.arange(len(frame)) if split.column is None else _in_time(frame, split.column)
+    order = order[np.argsort(groups[order], kind="stable")]
+    sizes = np.bincount(groups)
+    count = split.count or 1
+    after = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(frame))  # rows to the group's end
+    mask = np.zeros(len(frame), bool)
+    mask[order] = (after <= count) & (np.repeat(sizes, sizes) > count)
+    return mask
+
+
+def _in_time(frame: pd.DataFrame, name: str) -> np.ndarray:
+    """Row numbers from the earliest to the latest; of equal times, later rows are later."""
+    column = _whole_column(frame, name)
     if pd.api.types.is_string_dtype(column) or column.dtype == object:
         try:  # text sorts by its first digits, which is no order in time
             column = pd.to_numeric(column)
@@ -181,11 +215,7 @@ def _last(frame: pd.DataFrame, split: Split) -> np.ndarray:
                 column = pd.to_datetime(column, format="ISO8601", utc=True)
             except (ValueError, TypeError) as error:
                 raise ValueError(
-                    f"the column {split.column!r} holds no times: {error}; give numbers or dates "
+                    f"the column {name!r} holds no times: {error}; give numbers or dates "
                     "such as 2020-12-31 or 2020-12-31 23:59:00"
                 ) from error
-    # Stable: of equal times, the later rows are the later ones.
-    order = np.argsort(column.to_numpy(), kind="stable")
-    mask = np.zeros(len(frame), bool)
-    mask[order[len(frame) - math.floor(len(frame) * split.fraction + 0.5) :]] = True
-    return mask
+    return np.argsort(column.to_numpy(), kind="stable")

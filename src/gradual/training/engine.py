@@ -200,6 +200,7 @@ class _Run:
         stream = self.task.batches(position.epoch, self.config.seed)
         epoch = self._start(position, stream)
         self._steps_of(epoch, stream, optimizer, bar, before)
+        optimizer.settle()
         self._wait()
         epoch.lap("train")
         self._require_finite(epoch)
@@ -256,7 +257,7 @@ class _Run:
     ) -> None:
         """Take an epoch's steps from ``epoch.done`` on."""
         task, phase, steps = self.task, epoch.phase, epoch.steps
-        clip, adamw = self.config.gradient_clip, optimizer.adamw
+        clip = self.config.gradient_clip
         foreach = self.device.type in ("cpu", "cuda")  # by default a Python loop on the CPU
         every_step = self.device.type in _LOOK_EVERY_STEP
         every = self.config.checkpoint_seconds if self.store is not None else math.inf
@@ -271,11 +272,11 @@ class _Run:
             epoch.waiting.append(loss.detach())
             if every_step:
                 self._look(epoch)
-            adamw.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             loss.backward()
             if clip is not None:
                 nn.utils.clip_grad_norm_(optimizer.parameters, clip, foreach=foreach)
-            adamw.step()
+            optimizer.step()
             epoch.done += 1
             now = time.monotonic()
             if now - looked >= _LOOK_SECONDS:
@@ -290,7 +291,7 @@ class _Run:
                 self._require_finite(epoch)
                 self._save(epoch.position, optimizer.state())
                 epoch.lap("checkpoint")
-        adamw.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         if epoch.done < steps:
             raise ValueError(
                 f"{self.name}: batches() of epoch {epoch.number} promised {len(stream)} batches "

@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from gradual.training.config import Phase, TrainingConfig
+from gradual.training.rows import RowAdamW, RowTable
 
 _NORMS = (
     nn.modules.batchnorm._BatchNorm,
@@ -91,7 +93,8 @@ class Optimizer:
     """AdamW over the parameters that train now; rates and momentum are set per group.
 
     AdamW is Loshchilov & Hutter 2019, arXiv 1711.05101. The fused kernels are used, so that a
-    step costs the same few calls for any number of parameters.
+    step costs the same few calls for any number of parameters; tables of the kind
+    `gradual.training.rows.RowTable` are trained row by row.
 
     Args:
         model: decides which parameters belong to a norm layer.
@@ -100,7 +103,7 @@ class Optimizer:
         config: gives weight decay, beta2, eps.
 
     Raises:
-        ValueError: no parameter trains.
+        ValueError: no parameter trains, or gradients should be clipped that are sparse.
     """
 
     def __init__(
@@ -111,11 +114,18 @@ class Optimizer:
         config: TrainingConfig,
     ) -> None:
         norms = {p for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters()}
+        tables = {m.weight: m for m in model.modules() if isinstance(m, RowTable)}
+        for table in tables.values():
+            table.optimizer = None  # of an earlier phase
         self._beta2 = config.beta2
         self.rates: list[float] = []  # the top rate of each group of the optimiser
+        self._rows: list[tuple[float, RowAdamW]] = []
         settings = []
         for rate, group in zip(group_rates(phase.lr, len(groups)), groups, strict=True):
-            live = [parameter for parameter in group if parameter.requires_grad]
+            live = [p for p in group if p.requires_grad and p not in tables]
+            if rows := [tables[p] for p in group if p.requires_grad and p in tables]:
+                adamw = RowAdamW(rows, config.weight_decay, config.beta2, config.eps)
+                self._rows.append((rate, adamw))
             plain = {p for p in live if p.ndim <= 1 or p in norms}
             for decay, members in (
                 (config.weight_decay, [p for p in live if p not in plain]),
@@ -124,12 +134,20 @@ class Optimizer:
                 if members:
                     settings.append({"params": members, "lr": rate, "weight_decay": decay})
                     self.rates.append(rate)
-        if not settings:
+        if not settings and not self._rows:
             raise ValueError("no parameter trains: all are frozen; unfreeze a layer group.")
+        if self._rows and config.gradient_clip is not None:
+            raise ValueError(
+                f"gradient_clip is {config.gradient_clip}, but the model has tables whose "
+                "gradients are sparse and cannot be clipped: set gradient_clip to null."
+            )
+        self.top_rate = max(self.rates + [rate for rate, _ in self._rows])
         self.parameters = [p for group in settings for p in group["params"]]  # type: ignore[attr-defined]
-        self.adamw = torch.optim.AdamW(
-            settings, betas=(phase.momentum[0], config.beta2), eps=config.eps, fused=True
-        )
+        self.adamw: torch.optim.AdamW | None = None
+        if settings:
+            self.adamw = torch.optim.AdamW(
+                settings, betas=(phase.momentum[0], config.beta2), eps=config.eps, fused=True
+            )
 
     def set(self, factor: float, momentum: float) -> float:
         """Set every group's rate to factor times its top rate, and the momentum (beta1).
@@ -138,24 +156,62 @@ class Optimizer:
             The highest rate set.
         """
         betas = (momentum, self._beta2)
-        for group, rate in zip(self.adamw.param_groups, self.rates, strict=True):
+        for group, rate in zip(self._groups, self.rates, strict=True):
             group["lr"] = rate * factor
             group["betas"] = betas
-        return self.rates[-1] * factor
+        for rate, rows in self._rows:
+            rows.lr, rows.beta1 = rate * factor, momentum
+        return self.top_rate * factor
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        if self.adamw is not None:
+            self.adamw.zero_grad(set_to_none=True)
+        for _, rows in self._rows:
+            rows.zero_grad()
+
+    def step(self) -> None:
+        """Move the weights."""
+        if self.adamw is not None:
+            self.adamw.step()
+        for _, rows in self._rows:
+            rows.step()
+
+    def settle(self) -> None:
+        """Bring rows up to date that have not been looked at lately; before weights are read."""
+        for _, rows in self._rows:
+            rows.settle()
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return the averages and step counts as tensors named ``<parameter index>.<name>``."""
-        return {
+        """Return the averages and step counts as tensors.
+
+        Named ``<parameter index>.<name>``, and ``rows.<group>.<name>`` of tables.
+        """
+        dense = {} if self.adamw is None else self.adamw.state_dict()["state"]
+        state = {
             f"{index}.{name}": tensor
-            for index, values in self.adamw.state_dict()["state"].items()
+            for index, values in dense.items()
             for name, tensor in values.items()
         }
+        for index, (_, rows) in enumerate(self._rows):
+            state |= {f"rows.{index}.{name}": tensor for name, tensor in rows.state().items()}
+        return state
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Take back what `state` returned."""
         values: dict[int, dict[str, torch.Tensor]] = {}
+        tables: dict[int, dict[str, torch.Tensor]] = {}
         for key, tensor in state.items():
-            index, name = key.split(".", 1)
-            values.setdefault(int(index), {})[name] = tensor
-        groups = self.adamw.state_dict()["param_groups"]
-        self.adamw.load_state_dict({"state": values, "param_groups": groups})
+            kind = tables if key.startswith("rows.") else values
+            number, name = key.removeprefix("rows.").split(".", 1)
+            kind.setdefault(int(number), {})[name] = tensor
+        if self.adamw is not None:
+            groups = self.adamw.state_dict()["param_groups"]
+            self.adamw.load_state_dict({"state": values, "param_groups": groups})
+        for index, (_, rows) in enumerate(self._rows):
+            if index in tables:
+                rows.load_state(tables[index])
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        return [] if self.adamw is None else self.adamw.param_groups

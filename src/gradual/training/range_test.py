@@ -157,17 +157,17 @@ def _losses(
         optimizer = Optimizer(task.model, groups, settings, config)
         task.model.train()
         for rate, batch in zip(rates, _batches(task, config.seed), strict=False):
-            optimizer.set(float(rate) / optimizer.rates[-1], settings.momentum[0])
+            optimizer.set(float(rate) / optimizer.top_rate, settings.momentum[0])
             with autocast(device, dtype):
                 loss = task.loss(batch)
             losses.append(loss.item())  # each is looked at: the next step depends on it
             if smooth.diverged(losses[-1]):
                 break
-            optimizer.adamw.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             loss.backward()
             if config.gradient_clip is not None:
                 nn.utils.clip_grad_norm_(optimizer.parameters, config.gradient_clip)
-            optimizer.adamw.step()
+            optimizer.step()
     return losses
 
 
