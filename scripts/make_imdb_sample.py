@@ -1,16 +1,18 @@
 """Generate the embedded film reviews: 1,000 labelled ones and 3,000 without a label.
 
-The labelled file has the schema of the lesson's ``imdb_sample``: ``label,text,is_valid``. The
-unlabelled file (column ``text``) plays the part of IMDB's unsupervised reviews.
+The labelled file has the schema of the lesson's ``imdb_sample``, ``label,text,is_valid``, and one
+column more, ``magazine``: where the review was printed, a second thing to classify. The unlabelled
+file (column ``text``) plays the part of IMDB's unsupervised reviews.
 
 What makes the sample useful is its lexicon. Some 450 evaluative words and idioms per polarity are
 drawn from a long-tailed distribution, so most of them are rare or absent in the 800 labelled
 training reviews, yet in all the texts together they keep company with others of their kind:
 coordinated adjectives share their polarity and "but" turns it (Hatzivassiloglou & McKeown 1997),
 and a reviewer, who has one of three circles of words for praise and one of three for blame, keeps
-to it. A language model learns that company without labels; what remains for the labels to tell is
-which circles are praise. Both polarities use the same sentence patterns: only the choice of words,
-negation and contrast tell them apart.
+to it. Three magazines share the reviewers by the circle in which they speak their mind. A language
+model learns that company without labels; what remains for the labels to tell is which circles are
+praise. Both polarities use the same sentence patterns: only the choice of words, negation and
+contrast tell them apart.
 
 The same seed gives the same bytes: only ``random.Random.random`` is used, whose sequence Python
 guarantees.
@@ -29,6 +31,8 @@ from itertools import accumulate
 from pathlib import Path
 
 LABELS = ("negative", "positive")
+MAGAZINES = ("lantern", "matinee", "reel")
+"""Each prints those who praise in one of the circles of words for it, or blame in one of those."""
 N_TRAIN, N_VALID, N_UNSUPERVISED = 800, 200, 3000
 WRONG_LABELS = 0.04
 """Share of labelled reviews that carry the other label, as careless annotators would leave it."""
@@ -553,16 +557,21 @@ def balanced_sides(rng: random.Random, n: int) -> list[int]:
     return sides
 
 
-def write_reviews(rng: random.Random, sides: Sequence[int]) -> list[str]:
-    """Write one review for each opinion; 30 to 120 words each, none twice."""
-    reviews: dict[str, None] = {}
+def write_reviews(rng: random.Random, sides: Sequence[int]) -> dict[str, str]:
+    """Write one review for each opinion; 30 to 120 words each, none twice.
+
+    Returns:
+        The magazine of each review, in the order of the opinions.
+    """
+    reviews: dict[str, str] = {}
     for side in sides:
         while True:
-            text = Reviewer(rng, side).review()
+            reviewer = Reviewer(rng, side)
+            text = reviewer.review()
             if 30 <= len(text.split()) <= 120 and text not in reviews:
                 break
-        reviews[text] = None
-    return list(reviews)
+        reviews[text] = MAGAZINES[reviewer.voices[side]]
+    return reviews
 
 
 def labels_of(rng: random.Random, sides: Sequence[int]) -> list[str]:
@@ -589,14 +598,15 @@ def make_sample(seed: int) -> tuple[dict[str, str], dict[str, list[int]]]:
     sides = [*balanced_sides(rng, N_TRAIN), *balanced_sides(rng, N_VALID)]
     labels = [*labels_of(rng, sides[:N_TRAIN]), *labels_of(rng, sides[N_TRAIN:])]
     other_sides = balanced_sides(rng, N_UNSUPERVISED)
-    texts = write_reviews(rng, [*sides, *other_sides])
+    reviews = write_reviews(rng, [*sides, *other_sides])
+    texts = list(reviews)
     n = N_TRAIN + N_VALID
     rows = [
-        (label, text, str(row >= N_TRAIN))
+        (label, text, str(row >= N_TRAIN), reviews[text])
         for row, (label, text) in enumerate(zip(labels, texts[:n], strict=True))
     ]
     files = {
-        "texts.csv": to_csv([("label", "text", "is_valid"), *rows]),
+        "texts.csv": to_csv([("label", "text", "is_valid", "magazine"), *rows]),
         "unsupervised.csv": to_csv([("text",), *((text,) for text in texts[n:])]),
     }
     return files, {"texts.csv": sides, "unsupervised.csv": other_sides}

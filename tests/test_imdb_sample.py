@@ -45,7 +45,7 @@ def test_another_seed_gives_other_reviews(generator: ModuleType) -> None:
 
 
 def test_labelled_file_has_the_schema_of_the_lesson(labelled: pd.DataFrame) -> None:
-    assert list(labelled.columns) == ["label", "text", "is_valid"]
+    assert list(labelled.columns) == ["label", "text", "is_valid", "magazine"]
     assert labelled["is_valid"].dtype == bool
     counts = labelled.groupby(["is_valid", "label"]).size().to_dict()
     assert counts == {
@@ -54,6 +54,16 @@ def test_labelled_file_has_the_schema_of_the_lesson(labelled: pd.DataFrame) -> N
         (True, "negative"): 100,
         (True, "positive"): 100,
     }
+
+
+def test_magazines_are_a_second_target_that_tells_little_of_the_first(
+    labelled: pd.DataFrame,
+) -> None:
+    shares = labelled.groupby("is_valid")["magazine"].value_counts(normalize=True)
+    assert set(labelled["magazine"]) == {"lantern", "matinee", "reel"}
+    assert shares.between(0.25, 0.42).all()
+    praised = labelled.groupby("magazine")["label"].value_counts(normalize=True)
+    assert praised.between(0.45, 0.55).all()
 
 
 def test_reviews_are_distinct_of_sane_length_and_small_on_disk(

@@ -66,6 +66,18 @@ def generation_pipeline(namespace: str) -> Pipeline:
     return Pipeline(language_model.create_generation_pipeline(), namespace=namespace)
 
 
+def classifier_pipeline(namespace: str) -> Pipeline:
+    """Return texts → classifier on a language model that another pipeline has trained.
+
+    The catalog entry ``<namespace>.language_model`` names it; it is read, never trained.
+    """
+    return Pipeline(
+        text_data.create_classifier_pipeline()
+        + text_classifier.create_pipeline(report_language_model=False),
+        namespace=namespace,
+    )
+
+
 def ensemble_pipeline(namespace: str, forward: str, backward: str) -> Pipeline:
     """Return two text pipelines on the same files, and the mean of their classifiers.
 
@@ -109,6 +121,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "imdb": imdb,
         "imdb_backwards": text_pipeline("imdb_backwards", source="imdb"),
         "imdb_ensemble": ensemble_pipeline("imdb_ensemble", "imdb", "imdb_backwards"),
+        "imdb_magazine": classifier_pipeline("imdb_magazine"),
         "imdb_generate": generation_pipeline("imdb"),
         "imdb_backwards_generate": generation_pipeline("imdb_backwards"),
         "imdb_range_test": range_test_pipeline("imdb"),

@@ -92,6 +92,13 @@ def test_the_page_marks_and_escapes(data: tuple[Corpus, Vocabulary]) -> None:
     assert len(few) == 2
 
 
+def test_a_classifiers_documents_can_be_shown_alone(data: tuple[Corpus, Vocabulary]) -> None:
+    table, page = show_batch(*data, ["pos"] * 20, rows=2, language_model=False)
+    assert table["model"].tolist() == ["classifier"] * 2
+    assert "<h2>Language model" not in page
+    assert "<h2>Classifier" in page
+
+
 def test_a_tiny_corpus_can_be_shown(data: tuple[Corpus, Vocabulary]) -> None:
     _, vocabulary = data
     corpus = Corpus(np.array([2, 9], np.uint16), np.array([0, 2]), vocabulary.hash)

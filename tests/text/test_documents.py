@@ -148,6 +148,16 @@ def test_texts_without_labels(tmp_path: Path) -> None:
     assert split_documents(documents, Split(fraction=0.5), Split())["classifier"].null_count == 2
 
 
+def test_a_classifier_alone_needs_no_split_for_a_language_model(tmp_path: Path) -> None:
+    rows = "".join(f"{'np'[i % 2]},text {i}\n" for i in range(20))
+    config = DocumentsConfig(test=Split(fraction=0.2, stratify="label"))
+    documents = read_documents(_table(tmp_path, f"label,text\n{rows}"), config)
+    both = split_documents(documents, Split(), Split(stratify="label"))
+    alone = split_documents(documents, None, Split(stratify="label"))
+    assert alone.column_names == ["classifier"]
+    assert alone["classifier"].equals(both["classifier"])
+
+
 def test_a_test_part_can_be_drawn(tmp_path: Path) -> None:
     rows = "".join(f"{'np'[i % 2]},text {i}\n" for i in range(20))
     config = DocumentsConfig(test=Split(fraction=0.2, stratify="label"))

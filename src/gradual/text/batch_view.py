@@ -117,6 +117,7 @@ def show_batch(
     words: int = 70,
     seed: int = 42,
     unit: Unit = "word",
+    language_model: bool = True,
 ) -> tuple[pd.DataFrame, str]:
     """Show some of what the language model and the classifier will read.
 
@@ -129,6 +130,7 @@ def show_batch(
         words: Tokens to show of each.
         seed: Of the documents' order.
         unit: What the tokens are.
+        language_model: Whether to show what a language model reads; else only the classifier's.
 
     Returns:
         A table with the columns model, label, text and target (tokens joined with blanks, those
@@ -147,7 +149,8 @@ def show_batch(
         raise ValueError("the corpus holds fewer than two tokens: there is nothing to show")
     order = np.random.default_rng(seed).permutation(len(corpus))
     views: list[tuple[str, str | None, list[str], list[str] | None]] = []
-    for ids in _language_model_rows(corpus, order, batch_size, words)[:rows]:
+    read = _language_model_rows(corpus, order, batch_size, words)[:rows] if language_model else []
+    for ids in read:
         seen = [vocabulary.words[i] for i in ids]
         views.append(("language model", None, seen[:-1], seen[1:]))
     if labels is not None:
@@ -254,15 +257,18 @@ def _page(
         f"{len(vocabulary):,} words; {unknown:.2%} of the tokens are unknown to it. "
         '<mark class="special">special token</mark> <mark class="unknown">unknown word</mark> '
         '<mark class="blank">↵ white space</mark></p>',
-        f"<h2>Language model</h2><p>The first {words} tokens of some rows of the first batch, and "
-        "what is to be predicted at each: the next one.</p>",
-        "<table><tr><th>text<th>target</tr>",
-        *(
-            f"<tr>{_cell(_marked(text, unit))}{_cell(_marked(target or [], unit))}</tr>"
-            for *_, text, target in read
-        ),
-        "</table>",
     ]
+    if read:
+        body += [
+            f"<h2>Language model</h2><p>The first {words} tokens of some rows of the first batch, "
+            "and what is to be predicted at each: the next one.</p>",
+            "<table><tr><th>text<th>target</tr>",
+            *(
+                f"<tr>{_cell(_marked(text, unit))}{_cell(_marked(target or [], unit))}</tr>"
+                for *_, text, target in read
+            ),
+            "</table>",
+        ]
     if labelled:
         body += [
             f"<h2>Classifier</h2><p>The first {words} tokens of some documents.</p>",

@@ -164,7 +164,9 @@ def read_documents(
     return documents
 
 
-def split_documents(documents: pa.Table, language_model: Split, classifier: Split) -> pa.Table:
+def split_documents(
+    documents: pa.Table, language_model: Split | None, classifier: Split
+) -> pa.Table:
     """Choose the rows that the language model and the classifier are validated on.
 
     The language model learns from all texts, test and unlabelled ones included, without their
@@ -175,21 +177,24 @@ def split_documents(documents: pa.Table, language_model: Split, classifier: Spli
 
     Args:
         documents: The table of `read_documents`.
-        language_model: How to choose among all documents.
+        language_model: How to choose among all documents; None if no language model is trained on
+            them.
         classifier: How to choose among the labelled documents of the part `train`.
 
     Returns:
-        One row a document: `language_model`, `train`, `valid` or `test`; `classifier`, `train`,
-        `valid`, `test`, or null where there is no label.
+        One row a document: `language_model` (if there is a split for it), `train`, `valid` or
+        `test`; `classifier`, `train`, `valid`, `test`, or null where there is no label.
 
     Raises:
         DocumentsError: A split leaves one side empty, or the classifier without two labels.
     """
     frame = documents.to_pandas()
-    for_language_model = np.where(
-        _mask(frame, language_model, "language model"), "valid", "train"
-    ).astype(object)
-    for_language_model[((frame["part"] == "test") & frame["label"].isna()).to_numpy()] = "test"
+    columns = {}
+    if language_model is not None:
+        held_out = _mask(frame, language_model, "language model")
+        for_language_model = np.where(held_out, "valid", "train").astype(object)
+        for_language_model[((frame["part"] == "test") & frame["label"].isna()).to_numpy()] = "test"
+        columns["language_model"] = pa.array(for_language_model, pa.string())
     labelled = (frame["label"].notna() & (frame["part"] == "train")).to_numpy()
     for_classifier = np.full(len(frame), None, object)
     if labelled.any():
@@ -201,12 +206,7 @@ def split_documents(documents: pa.Table, language_model: Split, classifier: Spli
                 "split so that at least two are left, for example with `stratify: label`"
             )
     for_classifier[(frame["label"].notna() & (frame["part"] == "test")).to_numpy()] = "test"
-    return pa.table(
-        {
-            "language_model": pa.array(for_language_model, pa.string()),
-            "classifier": pa.array(for_classifier, pa.string()),
-        }
-    )
+    return pa.table({**columns, "classifier": pa.array(for_classifier, pa.string())})
 
 
 def _mask(frame: Any, split: Split, whose: str) -> np.ndarray:

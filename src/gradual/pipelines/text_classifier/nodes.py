@@ -147,9 +147,6 @@ def choose_examples(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def write_report(
     classifier_metrics: dict[str, Any],
-    language_model_metrics: dict[str, Any],
-    sample_texts: dict[str, str],
-    language_model_training_plot: go.Figure,
     classifier_training_plot: go.Figure,
     confusion_matrix: go.Figure,
     roc_curve: go.Figure,
@@ -157,14 +154,23 @@ def write_report(
     probability_histogram: go.Figure,
     review_examples: pd.DataFrame,
     config: RootModel[ClassifierConfig],
+    language_model_metrics: dict[str, Any] | None = None,
+    sample_texts: dict[str, str] | None = None,
+    language_model_training_plot: go.Figure | None = None,
 ) -> str:
-    """Write one HTML page that says how good the models are and what they do."""
+    """Write one HTML page that says how good the models are and what they do.
+
+    What is said of the language model is left out where it was trained elsewhere.
+    """
+    trained = [language_model_training_plot, classifier_training_plot]
     return report.html_report(
         classifier_metrics,
-        title="Texts: language model and classifier",
+        title="Texts: language model and classifier"
+        if language_model_metrics
+        else "Texts: a classifier on a language model that was there already",
         figures=[confusion_matrix, roc_curve, reliability_diagram, probability_histogram],
         examples=review_examples,
-        training_figures=[language_model_training_plot, classifier_training_plot],
+        training_figures=[figure for figure in trained if figure is not None],
         language_model=language_model_metrics,
         sample_texts=sample_texts,
         run={"classifier": dataclasses.asdict(config.root)},

@@ -5,8 +5,14 @@ from kedro.pipeline import Node, Pipeline
 from gradual.pipelines.text_classifier import nodes
 
 
-def create_pipeline() -> Pipeline:
-    """Return the pipeline that trains a classifier, scores it once on test rows and reports."""
+def create_pipeline(*, report_language_model: bool = True) -> Pipeline:
+    """Return the pipeline that trains a classifier, scores it once on test rows and reports.
+
+    Args:
+        report_language_model: Whether the report also says how good the language model is; not
+            where it was trained elsewhere.
+    """
+    of_language_model = ("language_model_metrics", "sample_texts", "language_model_training_plot")
     return Pipeline(
         [
             Node(
@@ -84,9 +90,6 @@ def create_pipeline() -> Pipeline:
                 func=nodes.write_report,
                 inputs={
                     "classifier_metrics": "classifier_metrics",
-                    "language_model_metrics": "language_model_metrics",
-                    "sample_texts": "sample_texts",
-                    "language_model_training_plot": "language_model_training_plot",
                     "classifier_training_plot": "classifier_training_plot",
                     "confusion_matrix": "confusion_matrix",
                     "roc_curve": "roc_curve",
@@ -94,7 +97,8 @@ def create_pipeline() -> Pipeline:
                     "probability_histogram": "probability_histogram",
                     "review_examples": "review_examples",
                     "config": "params:classifier",
-                },
+                }
+                | ({name: name for name in of_language_model} if report_language_model else {}),
                 outputs="report",
                 name="write_report",
             ),

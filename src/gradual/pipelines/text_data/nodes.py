@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,11 +18,13 @@ from gradual.text import documents as texts
 from gradual.text import fitting as tokenizer_fitting
 from gradual.text import tokenizer as tokenizers
 from gradual.text import vocabulary as words
-from gradual.text.bundles import tokenizer_config
+from gradual.text.bundles import tokenizer_config, vocabulary_of
+from gradual.text.classifier import ClassifierConfig
 from gradual.text.corpus import Corpus
 from gradual.text.corpus import numericalize as to_ids
 from gradual.text.documents import DocumentsConfig
 from gradual.text.language_model import LanguageModelConfig
+from gradual.text.rules import UNK
 from gradual.text.tokenizer import TokenizerConfig
 from gradual.text.vocabulary import Vocabulary, VocabularyConfig
 from gradual.training.bundle import Bundle
@@ -50,6 +53,11 @@ def split_documents(
 ) -> pa.Table:
     """Choose the validation rows of the language model and of the classifier."""
     return texts.split_documents(documents, language_model.root, classifier.root)
+
+
+def split_labelled_documents(documents: pa.Table, classifier: RootModel[Split]) -> pa.Table:
+    """Choose the validation rows of a classifier whose language model is there already."""
+    return texts.split_documents(documents, None, classifier.root)
 
 
 def fit_tokenizer(
@@ -99,9 +107,33 @@ def build_vocabulary(
     return vocabulary
 
 
+def take_language(language_model: Bundle | None) -> tuple[Vocabulary, dict[str, Any]]:
+    """Take the words of a language model that is there already, and its way of cutting texts.
+
+    Returns:
+        Vocabulary and tokenizer.
+
+    Raises:
+        ValueError: There is no language model, or it does not say how it cuts texts.
+    """
+    remedy = "set `filepath` of the catalog entry `<source>.language_model` to one that a pipeline "
+    if language_model is None:
+        raise ValueError(
+            f"no language model is named for the classifier to start from: {remedy}has stored"
+        )
+    tokenizer = language_model.metadata.get("tokenizer")
+    if tokenizer is None:
+        raise ValueError(f"the language model holds no tokenizer configuration: {remedy}has stored")
+    return vocabulary_of(language_model), dataclasses.asdict(tokenizer_config(tokenizer))
+
+
 def numericalize(tokens: pa.Table, vocabulary: Vocabulary) -> Corpus:
-    """Write every token as the number of its word."""
-    return to_ids(tokens, vocabulary)
+    """Write every token as the number of its word, or as unknown."""
+    corpus = to_ids(tokens, vocabulary)
+    share = float(np.mean(corpus.ids == vocabulary.index(UNK))) if len(corpus.ids) else 0.0
+    logger.info("%.2f %% of the tokens are unknown to the vocabulary.", 100 * share)
+    tracking.log_metrics({"unknown_token_share": share})
+    return corpus
 
 
 def show_batch(
@@ -124,4 +156,27 @@ def show_batch(
         words=language_model.root.bptt,
         seed=language_model.root.training.seed,
         unit=tokenizer["unit"],
+    )
+
+
+def show_documents(
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    documents: pa.Table,
+    tokenizer: dict[str, Any],
+    classifier: RootModel[ClassifierConfig],
+) -> tuple[pd.DataFrame, str]:
+    """Show what the classifier will see, special tokens and unknown words marked.
+
+    Returns:
+        The documents as a table, and the same as an HTML page.
+    """
+    return batch_view.show_batch(
+        corpus,
+        vocabulary,
+        documents["label"].to_pylist(),
+        words=classifier.root.bptt,
+        seed=classifier.root.training.seed,
+        unit=tokenizer["unit"],
+        language_model=False,
     )
