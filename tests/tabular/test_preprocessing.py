@@ -76,6 +76,17 @@ def test_a_categorical_column_is_taken_by_its_values_not_by_its_codes() -> None:
     assert fit(pieces, config(categorical=("c",))).levels("c") == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint8(), pa.uint64()])
+def test_dictionaries_may_have_codes_of_any_width(kind: pa.DataType) -> None:
+    names = [f"{i:03}" for i in range(128)]
+    values = pa.DictionaryArray.from_arrays(pa.array(range(128), kind), names)
+    fitted = fit(pa.table({"c": values[:127]}), config(categorical=("c",)))
+    report = TransformReport()
+    codes = fitted.transform(pa.table({"c": values}), report=report)["c"].to_pylist()
+    assert codes == [*range(1, 128), 0]
+    assert report.unseen == {"c": 1}
+
+
 def test_a_gap_in_a_column_without_gaps_in_training_is_filled_and_counted() -> None:
     fitted = fit(pa.table({"n": [1.0, 2.0, 6.0]}), config(continuous=("n",)))
     assert fitted.categorical == []

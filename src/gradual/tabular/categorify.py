@@ -13,7 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gradual.tabular.columns import EncodedColumn, TableError, level_texts, one_piece
+from gradual.tabular.columns import (
+    EncodedColumn,
+    TableError,
+    TextConfig,
+    count_levels,
+    level_texts,
+    one_piece,
+)
 
 MISSING = "#na#"
 Level = bool | int | float | str
@@ -47,7 +54,7 @@ class LevelCounts:
     Attributes:
         texts: Distinct texts, strings without nulls.
         counts: Occurrences of each, `(n,)`, int64.
-        kind: See `gradual.tabular.columns.EncodedColumn`.
+        kind: What they are: see `gradual.tabular.columns.count_levels`.
     """
 
     texts: pa.Array
@@ -55,12 +62,14 @@ class LevelCounts:
     kind: str
 
     @classmethod
-    def of(cls, column: EncodedColumn) -> "LevelCounts":
-        """Count the levels of a column."""
-        counts = _occurrences(column)
-        present = (counts > 0) & column.texts.is_valid().to_numpy(zero_copy_only=False)
-        kind = column.kind if present.any() else "null"
-        return cls(*_added(column.texts.filter(pa.array(present)), counts[present]), kind)
+    def of(cls, values: pa.Array, name: str, text: TextConfig) -> "LevelCounts":
+        """Count the levels of a column.
+
+        Raises:
+            TableError: The column's type has no levels.
+        """
+        texts, counts, kind = count_levels(values, name, text)
+        return cls(*_added(texts, counts), kind)
 
 
 def merge(a: LevelCounts, b: LevelCounts, name: str) -> LevelCounts:
@@ -82,11 +91,6 @@ def merge(a: LevelCounts, b: LevelCounts, name: str) -> LevelCounts:
     else:
         kind = "string" if len(kinds) > 1 else (kinds or {"null"}).pop()
     return LevelCounts(texts, counts, kind)
-
-
-def _occurrences(column: EncodedColumn) -> np.ndarray:
-    # Code -1, no value, is counted at place 0.
-    return np.bincount(column.indices + 1, minlength=len(column.texts) + 1)[1:]
 
 
 def _added(texts: pa.Array, counts: np.ndarray) -> tuple[pa.Array, np.ndarray]:
@@ -133,11 +137,14 @@ class Levels:
         found = pc.index_in(column.texts, value_set=self._texts)
         codes = np.zeros(len(column.texts) + 1, np.int32)  # the last place is for index -1
         codes[:-1] = pc.fill_null(found, -1).to_numpy(zero_copy_only=False) + 1
-        occurrences = _occurrences(column)
-        valued = column.texts.is_valid().to_numpy(zero_copy_only=False)
-        unseen = int(occurrences[valued & (codes[:-1] == 0)].sum())
-        gaps = len(column.indices) - int(occurrences[valued].sum())
-        return codes[column.indices], gaps, unseen
+        encoded = codes[column.indices]
+        if encoded.all():
+            return encoded, 0, 0
+        # Some values are missing or unseen: count them by index, that of -1 at place 0.
+        counts = np.bincount(column.indices.astype(np.int64) + 1, minlength=len(codes))
+        missing = np.append(True, column.texts.is_null().to_numpy(zero_copy_only=False))
+        unseen = ~missing & np.append(False, codes[:-1] == 0)
+        return encoded, int(counts[missing].sum()), int(counts[unseen].sum())
 
 
 def fit_levels(

@@ -39,7 +39,7 @@ class EncodedColumn:
     """A column as small integers, the texts that they stand for, and what those were.
 
     Attributes:
-        indices: `(rows,)`, int32 or int64; -1 where there is no value.
+        indices: `(rows,)`, integers; -1 where there is no value.
         texts: Text of each index, null where the value is missing.
         kind: `null` (no values), `boolean`, `integer`, `number` or `string`.
     """
@@ -75,36 +75,62 @@ def one_piece(values: pa.ChunkedArray) -> pa.Array:
     return values if isinstance(values, pa.Array) else pa.array([], values.type)
 
 
-def as_levels(values: pa.Array, name: str, text: TextConfig) -> EncodedColumn:
-    """Encode a column by its values.
+def count_levels(values: pa.Array, name: str, text: TextConfig) -> tuple[pa.Array, np.ndarray, str]:
+    """The distinct values of a column and how often each occurs.
 
     Only the distinct values are turned into texts, stripped and compared, never all rows.
+
+    Returns:
+        Their texts, without nulls but some perhaps twice (`"a"` and `" a"`); their counts,
+        int64; and what they are, as in `EncodedColumn`.
 
     Raises:
         TableError: The column's type has no levels (lists, binary data).
     """
+    values = _with_levels(values, name)
+    if pa.types.is_dictionary(values.type):
+        indices = values.indices.drop_null().to_numpy()
+        counts = np.bincount(indices.astype(np.int64), minlength=len(values.dictionary))
+        used = pa.array(counts > 0)  # a dictionary may have more than the rows do
+        distinct, occurrences = values.dictionary.filter(used), pa.array(counts).filter(used)
+    else:
+        distinct, occurrences = pc.value_counts(values).flatten()
+    texts, kind = _texts(distinct, text)
+    there = texts.is_valid()
+    return texts.filter(there), occurrences.filter(there).to_numpy(), kind
+
+
+def as_levels(values: pa.Array, name: str, text: TextConfig) -> EncodedColumn:
+    """Encode a column by its values, of which only the distinct ones are turned into texts.
+
+    Raises:
+        TableError: The column's type has no levels (lists, binary data).
+    """
+    values = _with_levels(values, name)
     if not pa.types.is_dictionary(values.type):
-        if pa.types.is_null(values.type):
-            values = values.cast(pa.string())
-        elif pa.types.is_nested(values.type) or _is_binary(values.type):
-            raise TableError(
-                f"the column {name!r} holds {values.type}, which has no levels: take it out of the "
-                "columns, or turn it into texts or numbers"
-            )
         values = values.dictionary_encode()
     indices = values.indices
     if indices.null_count:
         indices = pc.fill_null(indices.cast(pa.int32()), -1)
-    levels = values.dictionary
-    texts, kind = _texts(levels)
-    if kind == "string":
-        texts = _cleaned(texts, text)
-    return EncodedColumn(indices.to_numpy(zero_copy_only=False), texts, kind)
+    return EncodedColumn(indices.to_numpy(), *_texts(values.dictionary, text))
+
+
+def _with_levels(values: pa.Array, name: str) -> pa.Array:
+    if pa.types.is_null(values.type):
+        return values.cast(pa.string())
+    if pa.types.is_nested(values.type) or _is_binary(values.type):
+        raise TableError(
+            f"the column {name!r} holds {values.type}, which has no levels: take it out of the "
+            "columns, or turn it into texts or numbers"
+        )
+    return values
 
 
 def level_texts(levels: list[bool] | list[int] | list[float] | list[str]) -> pa.Array:
     """The texts of levels as `as_levels` gives them."""
-    return _texts(pa.array(levels) if levels else pa.array([], pa.string()))[0]
+    return _texts(pa.array(levels) if levels else pa.array([], pa.string()), TextConfig(False, ()))[
+        0
+    ]
 
 
 def _is_binary(kind: pa.DataType) -> bool:
@@ -115,9 +141,9 @@ def _is_binary(kind: pa.DataType) -> bool:
     )
 
 
-def _texts(values: pa.Array) -> tuple[pa.Array, str]:
+def _texts(values: pa.Array, text: TextConfig) -> tuple[pa.Array, str]:
     kind = values.type
-    if not len(values) or pa.types.is_null(kind):
+    if values.null_count == len(values):
         return pa.nulls(len(values), pa.string()), "null"
     if pa.types.is_boolean(kind):
         return values.cast(pa.string()), "boolean"
@@ -125,7 +151,8 @@ def _texts(values: pa.Array) -> tuple[pa.Array, str]:
         return values.cast(pa.string()), "integer"
     if pa.types.is_floating(kind):
         return _number_texts(values)
-    return values.cast(pa.string()), "string"
+    texts = _cleaned(values.cast(pa.string()), text)
+    return texts, "null" if texts.null_count == len(texts) else "string"
 
 
 def _number_texts(values: pa.Array) -> tuple[pa.Array, str]:
@@ -135,6 +162,8 @@ def _number_texts(values: pa.Array) -> tuple[pa.Array, str]:
     whole = (plain == np.floor(plain)) & (np.abs(plain) < 2.0**63)
     integers = pa.array(np.where(whole, plain, 0).astype(np.int64)).cast(pa.string())
     texts = pc.if_else(pa.array(whole), integers, texts)
+    if texts.null_count == len(texts):
+        return texts, "null"
     return texts, "integer" if (whole | np.isnan(plain)).all() else "number"
 
 
@@ -159,35 +188,33 @@ def as_numbers(values: pa.Array, name: str, text: TextConfig, first_row: int = 0
     Raises:
         TableError: A text is no number, or a number is infinite or beyond float32.
     """
-    kind = values.type
-    if pa.types.is_dictionary(kind):
+    return as_number_array(values, name, text, first_row).to_numpy(zero_copy_only=False)
+
+
+def as_number_array(values: pa.Array, name: str, text: TextConfig, first_row: int = 0) -> pa.Array:
+    """As `as_numbers`, in Arrow: null or NaN where there is no number."""
+    if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-        kind = values.type
+    kind = values.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         values = _parsed(values.cast(pa.string()), name, text, first_row)
-    elif not (
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_null(kind)
-    ):
+    elif pa.types.is_boolean(kind):
+        return values.cast(pa.int8()).cast(pa.float64())
+    elif pa.types.is_integer(kind) or pa.types.is_null(kind):
+        return values.cast(pa.float64(), safe=False)
+    elif not (pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         raise TableError(
             f"the column {name!r} holds {kind}, but it is a continuous one: list it under dates or "
             "categorical, or turn it into numbers"
         )
-    if not pa.types.is_float64(values.type):
-        if pa.types.is_boolean(values.type):
-            values = values.cast(pa.int8())
-        values = values.cast(pa.float64(), safe=False)
-    numbers = values.to_numpy(zero_copy_only=False)
-    with np.errstate(invalid="ignore"):
-        beyond = np.abs(numbers) > LARGEST
-    if beyond.any():
-        row = int(np.flatnonzero(beyond)[0])
-        what = "an infinite number" if np.isinf(numbers[row]) else "a number beyond float32"
+    numbers = values.cast(pa.float64())
+    extremes = pc.min_max(numbers).as_py()  # of NaN and numbers, those of the numbers
+    if any(abs(number) > LARGEST for number in extremes.values() if number is not None):
+        plain = numbers.to_numpy(zero_copy_only=False)
+        row = int(np.flatnonzero(np.abs(plain) > LARGEST)[0])
+        what = "an infinite number" if np.isinf(plain[row]) else "a number beyond float32"
         raise TableError(
-            f"row {first_row + row} (the first is 0) has {numbers[row]} in the column {name!r}, "
+            f"row {first_row + row} (the first is 0) has {plain[row]} in the column {name!r}, "
             f"{what}: replace it, or leave the value out"
         )
     return numbers

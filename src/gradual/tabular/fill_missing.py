@@ -61,11 +61,15 @@ def fit_fill(name: str, values: Histogram, config: FillMissingConfig) -> float:
     return values.quantile(0.5) if config.strategy == "median" else values.most_frequent
 
 
-def fill(numbers: np.ndarray, value: float) -> tuple[np.ndarray, np.ndarray]:
+def fill(numbers: np.ndarray, value: float) -> tuple[np.ndarray, np.ndarray | None]:
     """Fill the gaps of a column.
 
+    Args:
+        numbers: `(rows,)`; NaN is a gap.
+        value: What to put there.
+
     Returns:
-        The numbers without NaN, and where the gaps were, both `(rows,)`.
+        The numbers without gaps, and where those were, `(rows,)`; None if there were none.
     """
     gaps = np.isnan(numbers)
-    return (np.where(gaps, value, numbers) if gaps.any() else numbers), gaps
+    return (np.where(gaps, value, numbers), gaps) if gaps.any() else (numbers, None)

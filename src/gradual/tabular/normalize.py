@@ -56,10 +56,12 @@ class Scale:
         """Scale numbers, `(rows,)`, float64 and finite, to finite float32."""
         if self.points:
             return np.interp(numbers, self.points, self.scores).astype(np.float32)
+        scaled = numbers - self.center
         with np.errstate(over="ignore"):
-            scaled = (numbers - self.center) / self.spread
+            scaled /= self.spread
+            small = scaled.astype(np.float32)
         # A number far outside the training rows' by a tiny spread may be beyond float32.
-        return np.clip(scaled, -LARGEST, LARGEST, out=scaled).astype(np.float32)
+        return np.clip(small, -LARGEST, LARGEST, out=small)
 
 
 def fit_scale(values: Histogram, config: NormalizeConfig) -> Scale:
