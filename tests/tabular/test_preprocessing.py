@@ -1,3 +1,4 @@
+import datetime
 import json
 from functools import reduce
 from typing import Any
@@ -161,6 +162,8 @@ def test_gaps_are_filled_by(options: FillMissingConfig, fill: float) -> None:
         ([0.5, 2.0], [0.5, 2.0]),
         (["10", "3"], ["10", "3"]),
         ([None, None], []),
+        ([2**63 - 1, -5], [-5, 2**63 - 1]),
+        (pa.array([2**64 - 1, 1], pa.uint64()), [1, 2**64 - 1]),
     ],
 )
 def test_levels_keep_their_type_and_order(values: list[Any], levels: list[Any]) -> None:
@@ -171,7 +174,7 @@ def test_levels_keep_their_type_and_order(values: list[Any], levels: list[Any]) 
     again = Preprocessor.from_dict(json.loads(json.dumps(fitted.to_dict())))
     codes = fitted.transform(table)["c"].to_pylist()
     assert codes == again.transform(table)["c"].to_pylist()
-    gaps = [value is None or value != value for value in values]
+    gaps = [value is None or value != value for value in table["c"].to_pylist()]
     assert [code == 0 for code in codes] == gaps
 
 
@@ -336,3 +339,43 @@ def test_dates_become_parts() -> None:
     encoded = fitted.transform(pa.table({"d": days}))
     assert encoded["d_month"].to_pylist() == [1, 3, 0, 2]
     assert encoded["d_is_month_end"].to_pylist() == [2, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("days", "years"),
+    [
+        (["2024-01-01T23:30:00Z", "2025-01-01 00:30+01:00"], [2024]),
+        ([datetime.date(1, 1, 1), datetime.date(9999, 12, 31)], [1, 9999]),
+        ([datetime.datetime(2024, 5, 1, 3), None], [2024]),
+        (pd.to_datetime(["2023-12-31 23:30"]).tz_localize("America/New_York"), [2023]),
+        (pa.array(["2024-01-01", ""]).dictionary_encode(), [2024]),
+    ],
+)
+def test_dates_come_in_many_types(days: Any, years: list[int]) -> None:
+    table = pa.table({"d": pa.array(days)})
+    assert fit(table, config(dates=("d",))).levels("d_year") == years
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (["2024-01-01", "2024-13-01"], ["row 1 ", "'2024-13-01'", "'d'"]),
+        (["2024-01-01", "2024-01-01T10:00Z"], ["row 1 ", "offset"]),
+        ([5], ["'d'", "int64"]),
+    ],
+)
+def test_what_is_no_date_is_named_with_its_row(days: Any, words: list[str]) -> None:
+    with pytest.raises(TableError) as error:
+        fit(pa.table({"d": days}), config(dates=("d",)))
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_holidays_of_an_unknown_country() -> None:
+    with pytest.raises(ValueError, match="'XX'"):
+        DatePartsConfig(holidays="XX")
+
+
+def test_an_infinite_number_is_no_level() -> None:
+    with pytest.raises(TableError, match=r"'c' holds -?inf"):
+        fit(pa.table({"c": [0.5, float("inf")]}), config(categorical=("c",)))

@@ -5,6 +5,7 @@ than `min_frequency` times). Levels are in the order of their values, False befo
 ordinal column in the order that the parameters give.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -164,12 +165,17 @@ def fit_levels(
         order: All levels of an ordinal column, lowest first; None sorts them by value.
 
     Raises:
-        TableError: A training row has a level that `order` lacks.
+        TableError: A training row has a level that `order` lacks, or an infinite number.
     """
     texts: list[str] = counted.texts.to_pylist()
     count_of = dict(zip(texts, counted.counts.tolist(), strict=True))
     if order is None:
         level_of = {text: _level(text, counted.kind) for text in texts}
+        if endless := {math.inf, -math.inf} & set(level_of.values()):
+            raise TableError(
+                f"the column {name!r} holds {endless.pop()}, an infinite number, in the training "
+                "rows: replace it, or leave the value out"
+            )
         ordered = sorted(texts, key=lambda text: (level_of[text], text))
     else:
         ordered = level_texts(list(order)).to_pylist()  # type: ignore[arg-type]

@@ -58,9 +58,9 @@ def column(table: pa.Table, name: str) -> pa.Array:
     count = table.column_names.count(name)
     if count != 1:
         raise TableError(
-            f"the table has {'no column' if not count else f'{count} columns'} {name!r}, only "
-            f"{', '.join(map(repr, table.column_names))}: give it the column, or correct the "
-            "columns in the parameters"
+            f"the table has {'no column' if not count else f'{count} columns'} {name!r}; its "
+            f"columns are {', '.join(map(repr, table.column_names))}: give it the column, or "
+            "correct the columns in the parameters"
         )
     return one_piece(table.column(name))
 
@@ -128,9 +128,9 @@ def _with_levels(values: pa.Array, name: str) -> pa.Array:
 
 def level_texts(levels: list[bool] | list[int] | list[float] | list[str]) -> pa.Array:
     """The texts of levels as `as_levels` gives them."""
-    return _texts(pa.array(levels) if levels else pa.array([], pa.string()), TextConfig(False, ()))[
-        0
-    ]
+    if all(type(level) is int for level in levels):
+        return pa.array([str(level) for level in levels], pa.string())  # of any size
+    return _texts(pa.array(levels), TextConfig(strip=False, missing=()))[0]
 
 
 def _is_binary(kind: pa.DataType) -> bool:

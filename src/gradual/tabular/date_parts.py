@@ -1,5 +1,6 @@
 """Dates to columns that a model can use: calendar parts as levels, elapsed seconds as a number."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ from gradual.tabular.columns import TableError, TextConfig
 ELAPSED = "elapsed"
 HOLIDAY = "holiday"
 NO_HOLIDAY = "no holiday"
+_OFFSET = r"[T ].*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 
 def _edge(unit: str, *, end: bool) -> Callable[[pa.Array], pa.Array]:
@@ -85,7 +87,8 @@ def date_columns(
 ) -> dict[str, pa.Array]:
     """The columns made of a date column, by name.
 
-    Each part is computed for the distinct days only. Times with a zone are read on its clocks.
+    Each part is computed for the distinct days only. Times with a zone are read on its clocks,
+    texts with an offset on those of UTC.
 
     Args:
         values: Dates, times, or ISO 8601 texts of such.
@@ -101,7 +104,10 @@ def date_columns(
     made = {}
     if config.elapsed:
         made[f"{name}_{ELAPSED}"] = pc.divide(
-            times.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).cast(pa.float64()), 1e6
+            times.cast(pa.timestamp("us"), safe=False)
+            .cast(pa.int64())
+            .cast(pa.float64(), safe=False),
+            1e6,
         )
     if getattr(times.type, "tz", None):
         times = pc.local_timestamp(times)
@@ -133,19 +139,24 @@ def _times(values: pa.Array, name: str, text: TextConfig, first_row: int) -> pa.
     trimmed = pc.utf8_trim_whitespace(values)
     missing = pc.is_in(trimmed, value_set=pa.array(text.missing, trimmed.type))
     trimmed = pc.if_else(missing, None, trimmed)
+    kind = pa.timestamp("us")
+    first = pc.index(trimmed.is_valid(), True).as_py()
+    if first >= 0 and re.search(_OFFSET, trimmed[first].as_py()):
+        kind = pa.timestamp("us", "UTC")
     try:
-        return trimmed.cast(pa.timestamp("us"))
+        return trimmed.cast(kind)
     except pa.ArrowInvalid:
-        row = next(i for i, value in enumerate(trimmed) if not _is_time(value))
+        row = next(i for i, value in enumerate(trimmed) if not _is_time(value, kind))
     raise TableError(
         f"row {first_row + row} (the first is 0) has {values[row].as_py()!r} in the column "
-        f"{name!r}, which is no date: write dates as 2020-12-31 or 2020-12-31 23:59:00"
+        f"{name!r}, which is no date: write dates as 2020-12-31 or 2020-12-31 23:59:00, and an "
+        "offset such as Z or +01:00 after all times or after none"
     )
 
 
-def _is_time(value: pa.Scalar) -> bool:
+def _is_time(value: pa.Scalar, kind: pa.DataType) -> bool:
     try:
-        value.cast(pa.timestamp("us"))
+        value.cast(kind)
     except pa.ArrowInvalid:
         return False
     return True

@@ -113,12 +113,10 @@ class Histogram:
         """With as few bits dropped as leave at most `MOST` keys."""
         if len(self.keys) <= MOST:
             return self
-        few, enough = self.dropped, 63
-        while enough - few > 1:
-            middle = (few + enough) // 2
-            distinct = 1 + np.count_nonzero(np.diff(self.keys >> np.int64(middle)))
-            few, enough = (few, middle) if distinct <= MOST else (middle, enough)
-        return self._coarser(enough)
+        # Neighbours fall together when all bits in which they differ are dropped.
+        differ = (self.keys[1:] ^ self.keys[:-1]).view(np.uint64)
+        last_to_join = np.partition(differ, len(differ) - MOST)[len(differ) - MOST]
+        return self._coarser(int(last_to_join).bit_length())
 
 
 def merge(a: Histogram, b: Histogram) -> Histogram:

@@ -37,7 +37,7 @@ from gradual.training.files import canonical_json, plain
 _FORMAT = "gradual-preprocessor-1"
 # Rows that are worked on at a time: enough to be fast, few enough to be small in memory.
 _SLICE = 1 << 21
-_ENCODED_ROWS = 1 << 17  # what is in the making fits in a processor's cache
+_ENCODED_ROWS = 1 << 18  # what is in the making fits in a processor's cache
 
 
 @dataclass(frozen=True)
