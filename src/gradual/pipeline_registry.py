@@ -29,11 +29,12 @@ def text_pipeline(namespace: str, source: str | None = None) -> Pipeline:
     )
 
 
-def pretraining_pipeline(namespace: str) -> Pipeline:
+def pretraining_pipeline(namespace: str, source: str | None = None) -> Pipeline:
     """Return texts → language model → model registry for the data source called `namespace`.
 
     Args:
         namespace: Name of the data source; its catalog entries and parameters begin with it.
+        source: Another data source whose files are read, with the settings of this one.
 
     Returns:
         What pretrains a language model for other sources to start from.
@@ -43,6 +44,7 @@ def pretraining_pipeline(namespace: str) -> Pipeline:
         + language_model.create_pipeline()
         + language_model.create_registration_pipeline(),
         namespace=namespace,
+        inputs=_files_of(source),
     )
 
 
@@ -117,6 +119,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     imdb = text_pipeline("imdb")
     return {
         "wikitext": pretraining_pipeline("wikitext"),
+        "wikitext_backwards": pretraining_pipeline("wikitext_backwards", source="wikitext"),
         "wikitext_generate": generation_pipeline("wikitext"),
         "imdb": imdb,
         "imdb_backwards": text_pipeline("imdb_backwards", source="imdb"),
