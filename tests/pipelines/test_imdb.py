@@ -25,7 +25,7 @@ def test_every_artifact_of_the_catalog_is_there(tiny: Path) -> None:
     }  # fmt: skip
     assert {path.stem for path in (reporting / "figures").iterdir()} == {
         "classifier_training", "confusion_matrix", "language_model_training",
-        "probability_histogram", "reliability_diagram", "roc_curve",
+        "decisions", "probability_histogram", "reliability_diagram", "roc_curve",
     }  # fmt: skip
     assert not list(tiny.rglob("*.tmp"))
 

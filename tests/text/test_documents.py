@@ -431,3 +431,80 @@ def test_all_reviews(mirror: Path) -> None:
         ("unlabelled", None): 50000,
     }
     assert documents["source"][1].as_py() == "aclImdb/train/neg/1_1.txt"
+
+
+# Several labels a document
+
+
+def test_labels_with_a_separator(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    content = "text,tags\na,x; y\nb,\nc,?\nd,y\ne,x\n"
+    config = DocumentsConfig(
+        label_column="tags", label_separator=";", unlabelled=("?",), labels={"x": "X", "y": "Y"},
+        test=Split(method="rows", rows=(3, 4)),
+    )  # fmt: skip
+    with caplog.at_level(logging.INFO):
+        documents = read_documents(_table(tmp_path, content), config)
+    assert documents["label"].to_pylist() == [["X", "Y"], [], None, ["Y"], ["X"]]
+    assert documents["part"].to_pylist() == ["train", "train", "unlabelled", "train", "test"]
+    assert "3 train (1 X, 2 Y, 1 without a label), 1 test (1 X, 0 without" in caplog.text
+    splits = split_documents(
+        documents, Split(fraction=0.5), Split(fraction=0.4, stratify="label", seed=1)
+    )
+    parts = splits["classifier"].to_pylist()
+    assert parts[2:5:2] == [None, "test"]
+    assert parts.count("valid") == 1
+
+
+def test_label_columns_and_unlabelled_texts_of_another_file(tmp_path: Path) -> None:
+    labelled = _table(tmp_path, "text,a,b\nx,1,0\ny,0,1\nz,0,0\n")
+    more = _table(tmp_path, "text\nw\n", "more.csv")
+    config = DocumentsConfig(label_columns=("a", "b"), test=Split(method="rows", rows=(2, 3)))
+    documents = read_documents(labelled, config, more)
+    assert documents["label"].to_pylist() == [["a"], ["b"], [], None]
+    assert documents["part"].to_pylist() == ["train", "train", "test", "unlabelled"]
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "message"),
+    [
+        ("text,a,b\nx,1,0\ny,2,1\n", {}, "row 2 has '2' in the label column 'a'"),
+        ("text,a,b\nx,1,0\ny,,1\n", {}, "row 2 has nothing in the label column 'a'"),
+        ("text,a,b\nx,1,0\ny,0,0\nz,1,0\n", {}, "label 'b' in no training row"),
+        ("text,a\nx,1\n", {}, "no column 'b'"),
+        ("text,a,b\nx,1,0\ny,1,1\nz,0,1\n", {"test": None}, "no labelled test rows"),
+    ],
+)
+def test_bad_label_columns(
+    tmp_path: Path, content: str, settings: dict[str, Any], message: str
+) -> None:
+    config = DocumentsConfig(
+        **{"label_columns": ("a", "b"), "test": Split(fraction=0.3)} | settings
+    )
+    with pytest.raises(DocumentsError, match=message):
+        read_documents(_table(tmp_path, content), config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"label_columns": ("a",), "label_separator": ";"}, "give the one or the other"),
+        ({"label_columns": ("a",), "label_column": "b"}, "give the one or the other"),
+        ({"label_columns": ("a", "a")}, "each may stand there once"),
+        ({"label_columns": ("text",)}, "not in text_columns too"),
+        ({"label_separator": ""}, "name a character"),
+        ({"label_separator": ";", "label_column": None}, "needs a label_column"),
+        ({"label_separator": ";", "format": "archive"}, "are for tables"),
+    ],
+)
+def test_bad_settings_of_several_labels(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DocumentsConfig(**settings)
+
+
+def test_lists_in_parquet_need_the_separator(tmp_path: Path) -> None:
+    path = tmp_path / "lists.parquet"
+    pq.write_table(pa.table({"text": ["a", "b"], "label": [["x"], []]}), path)
+    config = DocumentsConfig(label_separator=";", test=Split(method="rows", rows=(1, 2)))
+    assert read_documents(path, config)["label"].to_pylist() == [["x"], []]
+    with pytest.raises(DocumentsError, match="set label_separator"):
+        read_documents(path, DocumentsConfig())

@@ -67,7 +67,10 @@ def logged(
         started = time.monotonic()
         with tracking.namespace("imdb"):
             uri = tracking.log_text_classifier(
-                bundle, input_example=EXAMPLE, registered_name="imdb", alias="champion"
+                bundle,
+                input_example=pd.DataFrame({"text": EXAMPLE}),
+                registered_name="imdb",
+                alias="champion",
             )
         seconds = time.monotonic() - started
         model = Path(mlflow.artifacts.download_artifacts(uri))
@@ -89,7 +92,7 @@ def test_a_model_is_logged_quickly_and_without_pickles(logged: dict[str, Any]) -
     assert {"text_classifier_model.py", "artifacts/classifier.safetensors", "MLmodel"} <= files
     assert not [file for file in files if Path(file).suffix in {".pkl", ".pickle", ".pyc"}]
     code = {file.split("/")[2] for file in files if file.startswith("code/gradual/")}
-    assert code <= {"__init__.py", "splits.py", "text", "training"}
+    assert code <= {"__init__.py", "decisions.py", "splits.py", "text", "training"}
 
 
 def test_requirements_are_public_versions_of_what_the_model_imports(
@@ -184,9 +187,9 @@ def test_mlflow_models_predict_reads_raw_text(
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["fine", None], r"1 of 2 rows \(the first at position 1, .* is None\)"),
-        ([" \n", "fine"], r"1 of 2 rows \(the first at position 0, .* is ' \\n'\)"),
-        ([5], "missing, blank or not a string"),
+        (["fine", None], r"row 1 is None, no text: .* \(the columns are 'text'"),
+        ([" \n", "fine"], "row 0 is blank"),
+        ([5], "row 0 is 5, no text"),
         ([], "There is no text"),
     ],
 )
@@ -200,7 +203,9 @@ def test_texts_that_are_no_texts_are_refused_readably(
 
 def test_an_alias_needs_a_registered_name(bundle: Bundle) -> None:
     with pytest.raises(ValueError, match="needs a registered_name"):
-        tracking.log_text_classifier(bundle, input_example=EXAMPLE, alias="champion")
+        tracking.log_text_classifier(
+            bundle, input_example=pd.DataFrame({"text": EXAMPLE}), alias="champion"
+        )
 
 
 @pytest.mark.slow
@@ -251,7 +256,7 @@ def test_mlflow_models_serve_answers_every_json_layout(
             assert set(answer["predictions"][0]) >= {"label", "probability_positive"}
         status, answer = ask({"inputs": ["fine", " "]})
         assert status == 400
-        assert "missing, blank or not a string in 1 of 2 rows" in answer["message"]
+        assert "row 1 is blank" in answer["message"]
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()

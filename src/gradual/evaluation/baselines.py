@@ -67,14 +67,7 @@ def fit_predict_baseline(
         return majority_baseline(truth, train, classes=names, n=int(predict.sum()))
     strengths = [regularisation] if isinstance(regularisation, (int, float)) else [*regularisation]
 
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2),
-        min_df=2 if train.sum() < 10_000 else 3,
-        sublinear_tf=True,
-        max_features=max_features,
-        token_pattern=r"\b\w+(?:'\w+)?\b|[!?]|[^\w\s.,;:'\"()<>/-]",
-        dtype=np.float32,
-    )
+    vectorizer = _vectorizer(int(train.sum()), max_features)
     features = vectorizer.fit_transform(_select(texts, train))
     strength = strengths[0]
     if len(strengths) > 1:
@@ -95,6 +88,50 @@ def fit_predict_baseline(
     probabilities = np.zeros((len(found), len(names)))
     probabilities[:, [names.index(name) for name in model.classes_]] = found
     return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+def fit_predict_multilabel_baseline(
+    texts: Sequence[str],
+    truth: np.ndarray,
+    train_rows: np.ndarray,
+    *,
+    predict_rows: np.ndarray | None = None,
+    regularisation: float = REGULARISATION,
+    max_features: int | None = 500_000,
+) -> np.ndarray:
+    """Fit TF-IDF with one logistic regression a label, each against its absence, and predict.
+
+    Args:
+        texts: One text per row; join several columns before.
+        truth: ``(n, labels)`` bool.
+        train_rows: ``(n,)`` bool, the rows to learn from.
+        predict_rows: ``(n,)`` bool, the rows to predict; all by default.
+        regularisation: C of the logistic regressions.
+        max_features: At most so many words and pairs, the most frequent ones.
+
+    Returns:
+        ``(predicted rows, labels)`` probabilities, float64, in row order; a label that all training
+        rows have, or none, has its share of them everywhere.
+
+    Raises:
+        ValueError: If masks or truth do not fit, or there is nothing to learn from.
+    """
+    n = len(texts)
+    train = _mask("train_rows", train_rows, n)
+    predict = np.ones(n, bool) if predict_rows is None else _mask("predict_rows", predict_rows, n)
+    if truth.ndim != 2 or len(truth) != n or not train.any():
+        raise ValueError(
+            f"truth: shape {truth.shape} and {int(train.sum())} training rows for {n} texts; give "
+            "a column for each label, and rows to fit the baseline on."
+        )
+    vectorizer = _vectorizer(int(train.sum()), max_features)
+    features = vectorizer.fit_transform(_select(texts, train))
+    wanted = vectorizer.transform(_select(texts, predict))
+    probabilities = np.tile(truth[train].mean(axis=0), (int(predict.sum()), 1))
+    for k in np.flatnonzero(truth[train].any(axis=0) & ~truth[train].all(axis=0)):
+        model = LogisticRegression(C=regularisation, max_iter=500).fit(features, truth[train, k])
+        probabilities[:, k] = model.predict_proba(wanted)[:, 1]
+    return probabilities
 
 
 def majority_baseline(
@@ -141,3 +178,14 @@ def _mask(name: str, rows: np.ndarray, n: int) -> np.ndarray:
 
 def _select(texts: Sequence[str], rows: np.ndarray) -> list[str]:
     return [str(texts[int(row)]).replace("<br />", " ") for row in np.flatnonzero(rows)]
+
+
+def _vectorizer(rows: int, max_features: int | None) -> TfidfVectorizer:
+    return TfidfVectorizer(
+        ngram_range=(1, 2),
+        min_df=2 if rows < 10_000 else 3,
+        sublinear_tf=True,
+        max_features=max_features,
+        token_pattern=r"\b\w+(?:'\w+)?\b|[!?]|[^\w\s.,;:'\"()<>/-]",
+        dtype=np.float32,
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from gradual.decisions import above
 from gradual.evaluation.metrics import check_scored
 
 PROBABILITY = "probability_"
@@ -23,6 +24,7 @@ def predictions_table(
     baseline_probabilities: np.ndarray | None = None,
     sources: Sequence[str] | None = None,
     texts: Sequence[str] | None = None,
+    abstain_below: float | None = None,
 ) -> pd.DataFrame:
     """Put everything about each scored row into one table.
 
@@ -34,9 +36,11 @@ def predictions_table(
         baseline_probabilities: ``(n, classes)`` of the baseline on the same rows.
         sources: ``(n,)`` where each text came from.
         texts: ``(n,)`` the texts themselves.
+        abstain_below: The model cannot tell where its most probable class is less probable.
 
     Returns:
-        ``row``, ``source``, ``label``, ``predicted``, ``correct``, ``probability_<class>`` …,
+        ``row``, ``source``, ``label``, ``predicted``, ``correct``, ``answered`` (false where the
+        model cannot tell; ``predicted`` is its guess there), ``probability_<class>`` …,
         ``baseline_predicted``, ``baseline_correct``, ``baseline_probability_<class>`` …, ``text``;
         what was not given is not there.
 
@@ -54,6 +58,9 @@ def predictions_table(
     columns["label"] = names[scored.truth]
     columns["predicted"] = names[scored.predicted]
     columns["correct"] = scored.correct
+    if abstain_below is not None:
+        # The model's own numbers: renormalised ones may fall on the other side.
+        columns["answered"] = above(np.asarray(probabilities).max(axis=1), abstain_below)
     for k, name in enumerate(scored.classes):
         columns[f"{PROBABILITY}{name}"] = scored.probabilities[:, k]
     if baseline_probabilities is not None:

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from sklearn.metrics import roc_curve
 
+from gradual.decisions import above, coverage_curve
 from gradual.evaluation.examples import BASELINE, PROBABILITY, classes_of, probabilities_of
 from gradual.evaluation.metrics import calibration_table, expected_calibration_error
 
@@ -22,6 +23,8 @@ MODEL, OTHER = "#0072B2", "#E69F00"
 PALETTE = (MODEL, OTHER, "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 GREY = "#7F7F7F"
 HEIGHT = 440
+_NAMED_CURVES = 6
+_DASHES = ("solid", "dash", "dot", "dashdot")
 CURVE_POINTS = 500
 """A curve over 25,000 rows is drawn with so many of its points; nobody sees the others."""
 
@@ -51,6 +54,12 @@ def finish(figure: go.Figure, title: str, subtitle: str, height: int = HEIGHT) -
     return figure
 
 
+def with_legend(figure: go.Figure) -> int:
+    """Return the height that leaves room for a legend below the plot, one entry a line."""
+    entries = sum(trace.showlegend is not False for trace in figure.data)
+    return HEIGHT + 19 * max(0, entries - 4)
+
+
 def confusion_matrix_figure(predictions: pd.DataFrame) -> go.Figure:
     """Draw how many rows of each class were predicted as what.
 
@@ -75,8 +84,8 @@ def confusion_matrix_figure(predictions: pd.DataFrame) -> go.Figure:
             x=classes,
             y=classes,
             customdata=counts,
-            text=text if len(classes) <= 12 else None,
-            texttemplate="%{text}" if len(classes) <= 12 else None,
+            text=text if len(classes) <= 6 else counts,
+            texttemplate="%{text}" if len(classes) <= 20 else None,
             hovertemplate="%{y} predicted as %{x}: %{customdata:,} rows (%{z:.1%})<extra></extra>",
             colorscale=[[0, "#F4F8FB"], [1, MODEL]],
             zmin=0,
@@ -161,7 +170,7 @@ def reliability_figure(
     figure.update_yaxes(title=f"observed {happened}", range=[-0.04, 1.04], row=1, col=1)
     figure.update_yaxes(title="rows", row=2, col=1)
     subtitle = f"{len(predictions):,} test rows in {bins} bins, with 95 % intervals"
-    return finish(figure, "Reliability", subtitle, 560)
+    return finish(figure, "Reliability", subtitle, 600)
 
 
 def roc_figure(predictions: pd.DataFrame, positive: str | None = None) -> go.Figure:
@@ -175,38 +184,121 @@ def roc_figure(predictions: pd.DataFrame, positive: str | None = None) -> go.Fig
     """
     classes = classes_of(predictions)
     labels = predictions["label"].to_numpy(object)
-    figure = go.Figure(
-        go.Scatter(
-            x=[0, 1], y=[0, 1], mode="lines", line={"color": GREY, "dash": "dot"}, name="chance"
-        )
-    )
     binary = len(classes) == 2
     shown = [positive or classes[-1]] if binary else list(classes)
-    curves = [(PROBABILITY, name) for name in shown]
-    curves += [(BASELINE, name) for name in shown if binary]
-    for place, (prefix, name) in enumerate(curves):
+    curves = {}
+    for who, prefix in (("model", PROBABILITY), ("baseline", BASELINE)):
         probabilities = probabilities_of(predictions, prefix)
-        truth = labels == name
-        if probabilities is None or truth.all() or not truth.any():
-            continue
-        false_rate, true_rate, _ = roc_curve(truth, probabilities[:, classes.index(name)])
-        area = float(np.trapezoid(true_rate, false_rate))
-        keep = np.unique(np.linspace(0, len(false_rate) - 1, CURVE_POINTS).astype(int))
-        who = ("baseline" if prefix == BASELINE else "model") if binary else name
-        figure.add_trace(
-            go.Scatter(
-                x=false_rate[keep],
-                y=true_rate[keep],
-                mode="lines",
-                line={"color": PALETTE[place % len(PALETTE)], "width": 2.5, "shape": "hv"},
-                name=f"{who}, area {area:.3f}",
-            )
-        )
+        if probabilities is not None and (binary or prefix == PROBABILITY):
+            for name in shown:
+                curve = (labels == name, probabilities[:, classes.index(name)])
+                curves[who if binary else name] = curve
+    figure = go.Figure(chance())
+    add_roc_curves(figure, curves)
+    name_rates(figure)
     against = f"{shown[0]} against {next(c for c in classes if c != shown[0])}" if binary else ""
+    subtitle = f"{len(predictions):,} test rows · {against or 'each class against the rest'}"
+    return finish(figure, "ROC curve", subtitle, with_legend(figure))
+
+
+def chance() -> go.Scatter:
+    """Return the ROC curve of guessing."""
+    line = {"color": GREY, "dash": "dot"}
+    return go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, name="chance")
+
+
+def roc_line(truth: np.ndarray, scores: np.ndarray, name: str) -> go.Scatter | None:
+    """Return a ROC curve as a line whose name says the area; None where there is only one side.
+
+    Args:
+        truth: ``(n,)`` bool.
+        scores: ``(n,)``, higher for what is true.
+        name: What the curve is of.
+    """
+    if truth.all() or not truth.any():
+        return None
+    false_rate, true_rate, _ = roc_curve(truth, scores)
+    area = float(np.trapezoid(true_rate, false_rate))
+    keep = np.unique(np.linspace(0, len(false_rate) - 1, CURVE_POINTS).astype(int))
+    return go.Scatter(
+        x=false_rate[keep],
+        y=true_rate[keep],
+        mode="lines",
+        line={"shape": "hv"},
+        name=f"{name}, area {area:.3f}",
+    )
+
+
+def add_roc_curves(figure: go.Figure, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Draw ROC curves, told apart by colour, and dashed once the colours are used up.
+
+    Where there are many, only those with the smallest areas stand in the legend.
+
+    Args:
+        figure: Is changed.
+        curves: Truth and scores, see `roc_line`, by name.
+    """
+    drawn = {name: roc_line(*curve, name) for name, curve in curves.items()}
+    areas = {name: float(np.trapezoid(c.y, c.x)) for name, c in drawn.items() if c is not None}
+    worst = sorted(areas, key=lambda name: areas[name])[:_NAMED_CURVES]
+    for place, (name, curve) in enumerate(drawn.items()):
+        if curve is not None:
+            colour, dash = PALETTE[place % len(PALETTE)], _DASHES[place // len(PALETTE) % 4]
+            line = {"color": colour, "dash": dash, "width": 2.5 if len(curves) < 5 else 1.5}
+            named = len(curves) <= 2 * _NAMED_CURVES or name in worst
+            figure.add_trace(curve.update(line=line, showlegend=named))
+
+
+def name_rates(figure: go.Figure) -> None:
+    """Name the axes of ROC curves."""
     figure.update_xaxes(title="false positive rate", range=[-0.01, 1.01])
     figure.update_yaxes(title="true positive rate", range=[-0.01, 1.01])
-    subtitle = f"{len(predictions):,} test rows · {against or 'each class against the rest'}"
-    return finish(figure, "ROC curve", subtitle)
+
+
+def coverage_figure(predictions: pd.DataFrame, abstain_below: float | None = None) -> go.Figure:
+    """Draw how accurate the answers are when only the surest rows are answered.
+
+    Args:
+        predictions: From `examples.predictions_table`.
+        abstain_below: The model's threshold, to be marked.
+    """
+    classes = list(classes_of(predictions))
+    figure = go.Figure()
+    for name, prefix, colour in (("model", PROBABILITY, MODEL), ("baseline", BASELINE, OTHER)):
+        probabilities = probabilities_of(predictions, prefix)
+        if probabilities is None:
+            continue
+        truth = pd.Index(classes).get_indexer(pd.Index(predictions["label"]))
+        curve = coverage_curve(probabilities.max(1), probabilities.argmax(1) == truth)
+        keep = np.unique(np.linspace(0, len(curve) - 1, CURVE_POINTS).astype(int))
+        drawn = curve.iloc[keep]
+        figure.add_trace(
+            go.Scatter(
+                x=drawn["coverage"],
+                y=drawn["accuracy"],
+                customdata=drawn["threshold"],
+                mode="lines",
+                line={"color": colour, "width": 2.5},
+                name=name,
+                hovertemplate="%{x:.1%} answered, %{y:.1%} right (from %{customdata:.3f} on)",
+            )
+        )
+        answered = above(probabilities.max(1), abstain_below or 0)
+        if prefix == PROBABILITY and abstain_below is not None and answered.any():
+            figure.add_trace(
+                go.Scatter(
+                    x=[answered.mean()],
+                    y=[(probabilities.argmax(1) == truth)[answered].mean()],
+                    mode="markers",
+                    marker={"color": colour, "size": 12, "symbol": "diamond"},
+                    name=f"answers from {abstain_below:.3f} on",
+                )
+            )
+    figure.update_xaxes(title="share of the rows that are answered", range=[0, 1.02])
+    figure.update_xaxes(tickformat=".0%")
+    figure.update_yaxes(title="accuracy of the answers", tickformat=".0%")
+    subtitle = f"{len(predictions):,} test rows, the surest first"
+    return finish(figure, "Accuracy of the surest answers", subtitle)
 
 
 def probability_figure(predictions: pd.DataFrame, positive: str | None = None) -> go.Figure:

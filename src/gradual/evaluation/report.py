@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
+from gradual.evaluation import multilabel_report
 from gradual.evaluation.comparison import compare_accuracy
 from gradual.evaluation.examples import BASELINE, PROBABILITY, classes_of, probabilities_of
 from gradual.evaluation.metrics import classification_report, wilson_interval
@@ -25,7 +26,7 @@ METRICS = {  # key: what it is called, whether it is a share, what is better
     "calibration_error": ("Calibration error", False, "lower"),
 }
 
-EXAMPLE_NUMBERS = ("row", "probability")
+EXAMPLE_NUMBERS = ("row", "probability", "loss")
 FIGURE = 'class="plotly-graph-div"'  # what plotly calls the element that it draws in
 
 STYLE = """
@@ -109,6 +110,7 @@ def classifier_summary(
     *,
     positive: str | None = None,
     majority_class: str | None = None,
+    abstain_below: float | None = None,
     confidence: float = 0.95,
 ) -> dict[str, Any]:
     """Score model and baselines on the same rows.
@@ -117,13 +119,16 @@ def classifier_summary(
         predictions: From `examples.predictions_table`, of the test rows.
         positive: The positive class of two; the last by default.
         majority_class: The most frequent class of the training rows.
+        abstain_below: The threshold that the column ``answered`` was made with, if there is one.
         confidence: Coverage of all intervals.
 
     Returns:
         What JSON can hold: ``headline``, ``rows``, ``model`` and ``baseline`` (from
         `metrics.classification_report`; baseline None if the table has none), ``majority``
-        (``label``, ``accuracy``, ``accuracy_interval``, or None) and ``difference`` (from
-        `comparison.compare_accuracy`, model minus baseline, or None).
+        (``label``, ``accuracy``, ``accuracy_interval``, or None), ``difference`` (from
+        `comparison.compare_accuracy`, model minus baseline, or None) and ``answers`` (None if
+        every row is answered): ``abstain_below``, ``rows`` answered, ``coverage`` and
+        ``accuracy`` among those, with intervals; None where none is answered.
     """
     classes = classes_of(predictions)
     labels = predictions["label"].to_numpy(object)
@@ -153,7 +158,25 @@ def classifier_summary(
             predictions["baseline_correct"].to_numpy(bool),
             confidence,
         )
+    summary["answers"] = None
+    if "answered" in predictions:
+        summary["answers"] = _answers(predictions, abstain_below, confidence)
     return {"headline": headline(summary), **summary}
+
+
+def _answers(
+    predictions: pd.DataFrame, abstain_below: float | None, confidence: float
+) -> dict[str, Any]:
+    answered = predictions["answered"].to_numpy(bool)
+    rows, right = int(answered.sum()), int(predictions["correct"][answered].sum())
+    return {
+        "abstain_below": abstain_below,
+        "rows": rows,
+        "coverage": rows / len(answered),
+        "coverage_interval": list(wilson_interval(rows, len(answered), confidence)),
+        "accuracy": right / rows if rows else None,
+        "accuracy_interval": list(wilson_interval(right, rows, confidence)) if rows else None,
+    }
 
 
 def headline(summary: Mapping[str, Any]) -> str:
@@ -174,7 +197,16 @@ def headline(summary: Mapping[str, Any]) -> str:
             f"; n-gram baseline {summary['baseline']['accuracy']:.1%}, difference "
             f"{100 * difference['difference']:+.1f} points [{low:+.1f}, {high:+.1f}]"
         )
-    return text + "."
+    text += "."
+    if answers := summary.get("answers"):
+        text += f" It answers {_share(answers, 'coverage')} of the rows"
+        text += f", {_share(answers, 'accuracy')} of those rightly." if answers["rows"] else "."
+    return text
+
+
+def _share(report: Mapping[str, Any], key: str) -> str:
+    low, high = report[f"{key}_interval"]
+    return f"{report[key]:.1%} [{low:.1%}, {high:.1%}]"
 
 
 def _score(report: Mapping[str, Any], key: str) -> str:
@@ -260,10 +292,10 @@ def html_report(
     """Write the page about a text classifier.
 
     Args:
-        summary: From `classifier_summary`.
+        summary: From `classifier_summary` or `multilabel_report.multilabel_summary`.
         title: Heading of the page.
         figures: Figures about the predictions.
-        examples: From `examples.choose_examples`.
+        examples: From `examples.choose_examples` or `multilabel.choose_examples`.
         training_figures: Figures about how the models were trained.
         language_model: Scores of the language model by name, nested or flat.
         sample_texts: What the language model wrote, by prompt or as they are.
@@ -272,11 +304,8 @@ def html_report(
     Returns:
         The HTML. Everything that came from data is escaped.
     """
-    blocks: list[Block] = [
-        Table(scores_table(summary), numbers=("Model", "N-gram baseline", "Majority class")),
-        Note(_notes(summary)),
-    ]
-    sections = [Section("", blocks)]
+    blocks: list[Block] = []
+    sections = [Section("", _scores(summary))]
     if figures:
         sections.append(Section("Predictions", [figures]))
     if examples is not None:
@@ -292,7 +321,7 @@ def html_report(
 
 
 def example_sections(examples: pd.DataFrame) -> list[Section]:
-    """Return the section that shows chosen reviews, a table of each kind; none if there are none.
+    """Return the section that shows chosen texts, a table of each kind; none if there are none.
 
     Args:
         examples: From `examples.choose_examples`.
@@ -301,7 +330,33 @@ def example_sections(examples: pd.DataFrame) -> list[Section]:
     for kind in examples["kind"].unique():
         chosen = examples[examples["kind"] == kind].drop(columns="kind")
         blocks += [Heading(str(kind).capitalize()), Table(_readable(chosen), EXAMPLE_NUMBERS)]
-    return [Section("Reviews worth reading", blocks)] if blocks else []
+    return [Section("Texts worth reading", blocks)] if blocks else []
+
+
+def _scores(summary: Mapping[str, Any]) -> list[Block]:
+    """What stands first: the scores, and how they were made."""
+    if summary.get("multi_label"):
+        table = multilabel_report.scores_table(summary)
+        labels = multilabel_report.labels_table(summary)
+        return [
+            Table(table, numbers=[str(name) for name in table][1:-1]),
+            Heading("Label by label"),
+            Table(labels, numbers=[str(name) for name in labels][1:]),
+            Note(multilabel_report.notes(summary)),
+        ]
+    columns = ("Model", "N-gram baseline", "Majority class")
+    blocks: list[Block] = [Table(scores_table(summary), numbers=columns), Note(_notes(summary))]
+    if answers := summary.get("answers"):
+        share = _share(answers, "accuracy") if answers["rows"] else "–"
+        blocks += [
+            Heading("When it cannot tell"),
+            f"The model answers {answers['rows']:,} of {summary['rows']:,} test rows, "
+            f"{_share(answers, 'coverage')}: those whose most probable class reaches "
+            f"{answers['abstain_below']:.3f}. {share} of these answers are right; the scores above "
+            "take its guess everywhere. The threshold was set or chosen before the test rows were "
+            "looked at.",
+        ]
+    return blocks
 
 
 def html_page(title: str, headline: str, sections: Sequence[Section]) -> str:
@@ -370,8 +425,13 @@ def _figure(figure: go.Figure) -> str:
 
 
 def _readable(examples: pd.DataFrame) -> pd.DataFrame:
-    """Round probabilities and name columns for people."""
-    shown = examples.assign(probability=[f"{value:.4f}" for value in examples["probability"]])
+    """Round numbers and name columns for people."""
+    rounded = {
+        name: [f"{value:.4f}" for value in examples[name]]
+        for name in ("probability", "loss")
+        if name in examples
+    }
+    shown = examples.assign(**rounded)
     return shown.rename(columns={name: str(name).replace("_", " ") for name in shown})
 
 

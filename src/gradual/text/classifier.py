@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from gradual import decisions
 from gradual.text import language_model as lm
 from gradual.text.awd_lstm import AWDLSTMConfig
 from gradual.text.bundles import (
@@ -32,8 +32,14 @@ from gradual.text.bundles import (
     vocabulary_of,
 )
 from gradual.text.classifier_batches import ClassifierBatches
-from gradual.text.classifier_model import ClassifierConfig, ClassifierModel, new_classifier
+from gradual.text.classifier_model import (
+    ClassifierConfig,
+    ClassifierModel,
+    classification_loss,
+    new_classifier,
+)
 from gradual.text.corpus import Corpus, numericalize
+from gradual.text.labels import Targets, class_weights, encode_labels
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
@@ -88,7 +94,7 @@ class ClassifierTask(Task):
     Args:
         model: The classifier.
         corpus: All documents; ids stay resident on the device.
-        classes: Class number of every document (n_documents,), -1 where it has none.
+        targets: Classes of every document.
         train: Numbers of the training documents.
         valid: Numbers of the validation documents.
     """
@@ -97,7 +103,7 @@ class ClassifierTask(Task):
         self,
         model: ClassifierModel,
         corpus: Corpus,
-        classes: np.ndarray,
+        targets: Targets,
         train: np.ndarray,
         valid: np.ndarray,
     ) -> None:
@@ -105,7 +111,9 @@ class ClassifierTask(Task):
         self._ids = resident_ids(corpus)
         self._offsets = np.asarray(corpus.offsets)
         self._lengths = np.asarray(corpus.lengths)
-        self._classes = torch.from_numpy(classes.astype(np.int64))
+        self._targets = torch.from_numpy(targets.values)
+        weights = class_weights(targets, train, model.config.class_weights)
+        self._weights = None if weights is None else torch.from_numpy(weights)
         self._train, self._valid = train, valid
 
     def layer_groups(self) -> list[list[nn.Module]]:
@@ -113,29 +121,45 @@ class ClassifierTask(Task):
         return self.model.layer_groups()
 
     def to(self, device: torch.device) -> None:
-        """Move model, ids and classes to a device."""
+        """Move model, ids and targets to a device."""
         self.model.to(device)
-        self._ids, self._classes = self._ids.to(device), self._classes.to(device)
+        self._ids, self._targets = self._ids.to(device), self._targets.to(device)
+        self._weights = None if self._weights is None else self._weights.to(device)
 
     def batches(self, epoch: int, seed: int) -> BatchStream:
         """Return the batches of an epoch; see `ClassifierBatches`."""
         return ClassifierBatches(self._lengths, self._train, self.model.config, epoch, seed)
 
     def loss(self, batch: np.ndarray) -> Tensor:
-        """Return the cross-entropy of a batch of documents, the longest first."""
+        """Return the loss of a batch of documents, the longest first."""
         logits = self.model(self._ids, self._offsets[batch], self._lengths[batch])
-        return F.cross_entropy(logits, self._classes[torch.from_numpy(batch).to(logits.device)])
+        return classification_loss(
+            logits, self._targets_of(batch), self._weights, self.model.config.label_smoothing
+        )
 
     def validate(self) -> dict[str, float]:
-        """Return loss (nats a document) and accuracy on the validation documents."""
-        logits = _logits(
-            self.model, self._ids, self._offsets, self._valid, self.model.config.batch_size
+        """Return figures on the validation documents, whatever weights and smoothing the loss has.
+
+        Loss (nats) and accuracy; with several labels a document, the micro F1 of all that are more
+        probable than not.
+        """
+        logits, targets = self.logits(self._valid), self._targets_of(self._valid)
+        loss = float(classification_loss(logits, targets))
+        if targets.ndim == 1:
+            accuracy = float((logits.argmax(1) == targets).float().mean())
+            return {"valid_loss": loss, "valid_accuracy": accuracy}
+        predicted = logits > 0
+        found, all_there = (predicted & targets).sum(), predicted.sum() + targets.sum()
+        return {"valid_loss": loss, "valid_micro_f1": float(2 * found / all_there.clamp(min=1))}
+
+    def logits(self, documents: np.ndarray) -> Tensor:
+        """Return logits (n, classes) in the order given; the model must be in evaluation mode."""
+        return _logits(
+            self.model, self._ids, self._offsets, documents, self.model.config.batch_size
         )
-        targets = self._classes[torch.from_numpy(self._valid).to(logits.device)]
-        return {
-            "valid_loss": float(F.cross_entropy(logits, targets)),
-            "valid_accuracy": float((logits.argmax(1) == targets).float().mean()),
-        }
+
+    def _targets_of(self, documents: np.ndarray) -> Tensor:
+        return self._targets[torch.from_numpy(documents).to(self._targets.device)]
 
 
 # ------------------------------------------------------------------------------------ training
@@ -149,38 +173,13 @@ def _check_lengths(corpus: Corpus, documents: np.ndarray) -> None:
         )
 
 
-def _encode_labels(
-    labels: np.ndarray, train: np.ndarray, valid: np.ndarray
-) -> tuple[list[str], np.ndarray]:
-    """Return the sorted labels of the training rows and every row's class number (-1: none)."""
-    labels = np.asarray(labels, dtype=object)
-    missing = pd.isna(labels)
-    for name, rows in (("training", train), ("validation", valid)):
-        if not len(rows):
-            raise ValueError(f"there are no {name} documents: check the split's parameters")
-        if missing[rows].any():
-            row = rows[missing[rows]][0]
+def _check_decision(config: ClassifierConfig, multi_label: bool) -> None:
+    for name in ("abstain_below", "answer_accuracy"):
+        if multi_label and getattr(config, name) is not None:
             raise ValueError(
-                f"row {row} is a {name} document without label: give it one or leave it out"
+                f"{name} is {getattr(config, name)}, but documents may have several labels, each "
+                "with a threshold of its own that is chosen on the validation rows: leave it out"
             )
-    names = sorted({str(label) for label in labels[train]})
-    if len(names) < 2:
-        raise ValueError(
-            f"all {len(train)} training documents have the label {names[0]!r}: a classifier needs "
-            "at least two labels; check label column and split"
-        )
-    number = {name: i for i, name in enumerate(names)}
-    classes = np.array(
-        [-1 if m else number.get(str(x), -1) for x, m in zip(labels, missing, strict=True)]
-    )
-    unseen = valid[classes[valid] < 0]
-    if len(unseen):
-        raise ValueError(
-            f"row {unseen[0]} of the validation documents has label {str(labels[unseen[0]])!r}, "
-            f"which no training document has (those have {', '.join(names)}): correct it, or split "
-            "so that every label is trained on"
-        )
-    return names, classes
 
 
 def classifier_task(
@@ -192,11 +191,11 @@ def classifier_task(
     config: ClassifierConfig,
     *,
     language_model: Bundle | None = None,
-) -> tuple[ClassifierTask, list[str]]:
+) -> tuple[ClassifierTask, Targets]:
     """Build what the engine trains (or range-tests); arguments as for `train_classifier`.
 
     Returns:
-        The task, and the labels in the order of the classes.
+        The task, and what it is to learn of each document.
     """
     check_vocabulary(corpus.vocabulary_hash, "the corpus", vocabulary.hash, "the vocabulary given")
     if len(labels) != len(corpus):
@@ -206,9 +205,10 @@ def classifier_task(
         )
     train = row_numbers(train_rows, corpus, "train_rows")
     valid = row_numbers(valid_rows, corpus, "valid_rows")
-    names, classes = _encode_labels(labels, train, valid)
+    targets = encode_labels(labels, train, valid)
+    _check_decision(config, targets.multi_label)
     _check_lengths(corpus, np.concatenate([train, valid]))
-    model = new_classifier(len(vocabulary), len(names), config, config.training.seed)
+    model = new_classifier(len(vocabulary), len(targets.labels), config, config.training.seed)
     if language_model is None:
         logger.info("classifier: the encoder starts from random weights")
     else:
@@ -234,7 +234,7 @@ def classifier_task(
         logger.info(
             "classifier: the encoder starts from language model %s…", language_model.hash[:12]
         )
-    return ClassifierTask(model, corpus, classes, train, valid), names
+    return ClassifierTask(model, corpus, targets, train, valid), targets
 
 
 def train_classifier(
@@ -247,6 +247,7 @@ def train_classifier(
     *,
     language_model: Bundle | None,
     tokenizer: Mapping[str, Any] | None = None,
+    text_columns: Sequence[str] = ("text",),
     store: CheckpointStore | None = None,
     on_epoch: Callable[[dict[str, float], int], None] | None = None,
 ) -> tuple[Bundle, History]:
@@ -255,7 +256,8 @@ def train_classifier(
     Args:
         corpus: All documents.
         vocabulary: What the corpus was numericalised with.
-        labels: Label of every document, None where it has none (n_documents,).
+        labels: Label of every document (n_documents,), or list of its labels, which may be empty;
+            None where none is known.
         train_rows: Documents to train on, mask or numbers.
         valid_rows: Documents to judge every epoch on, mask or numbers.
         config: Model, batches, phases.
@@ -264,23 +266,29 @@ def train_classifier(
         tokenizer: The tokenizer's configuration as a mapping, kept so that the classifier can read
             raw text; None leaves it out (a backwards corpus needs it: the model's direction stands
             there).
+        text_columns: Names of the columns whose texts make up a document, in order.
         store: Where to keep checkpoints.
         on_epoch: Gets every epoch's figures and number.
 
     Returns:
-        The bundle and the figures by epoch. `bundle.metadata` holds labels (sorted), the
-        vocabulary's words, the tokenizer's configuration and where the encoder came from.
+        The bundle and the figures by epoch. `bundle.metadata` holds labels (sorted), whether a
+        document may have several (`multi_label`), the vocabulary's words, the tokenizer's
+        configuration, the text columns, where the encoder came from, and the `decision`: how
+        probabilities become answers. That is `thresholds` by label where a document may have
+        several, which give the highest F1 on the validation rows; else `abstain_below` (None:
+        every document is answered) and, if it was chosen there, `coverage` and `accuracy` on the
+        validation rows.
 
     Raises:
-        ValueError: Vocabularies, tokenizers, directions or sizes differ, or a row has no label or
-            an unknown one.
+        ValueError: Vocabularies, tokenizers, directions or sizes differ, a row has no label or an
+            unknown one, or the configuration names one or does not suit the labels.
     """
     check_direction(
         bool((tokenizer or {}).get("backwards")), "the tokenizer", corpus.backwards, "the corpus"
     )
     if language_model is not None:
         check_tokenizer(tokenizer, language_model, "the language model")
-    task, names = classifier_task(
+    task, targets = classifier_task(
         corpus, vocabulary, labels, train_rows, valid_rows, config, language_model=language_model
     )
     train = row_numbers(train_rows, corpus, "train_rows")
@@ -288,19 +296,23 @@ def train_classifier(
     dependencies = {
         "corpus": corpus.hash,
         "vocabulary": vocabulary.hash,
-        "labels": fingerprint([str(labels[row]) for row in np.append(train, valid)]),
+        "labels": fingerprint(
+            [targets.labels, array_hash(targets.values[np.append(train, valid)])]
+        ),
         "train_rows": array_hash(train),
         "valid_rows": array_hash(valid),
         "language_model": "none" if language_model is None else language_model.hash,
     }
     settings = dataclasses.asdict(config)
     del settings["training"]  # how it came about, which the engine adds to the key itself
+    answers = ("abstain_below", "answer_accuracy")  # what changes no weight asks for no training
+    key = {name: value for name, value in settings.items() if name not in answers}
     history = fit(
         task,
         config.training,
         name="classifier",
         store=store,
-        key={"classifier": settings, **dependencies},
+        key={"classifier": key, **dependencies},
         on_epoch=on_epoch,
     )
     bundle = Bundle(
@@ -308,7 +320,10 @@ def train_classifier(
         config=settings,
         state=cpu_state(task.model),
         metadata={
-            "labels": names,
+            "labels": list(targets.labels),
+            "multi_label": targets.multi_label,
+            "decision": _decision(task, targets, valid, config),
+            "text_columns": list(text_columns),
             "vocabulary": list(vocabulary.words),
             "tokenizer": None if tokenizer is None else dict(tokenizer),
             "start": {"from": "random" if language_model is None else "language_model"},
@@ -318,7 +333,54 @@ def train_classifier(
     return bundle, history
 
 
+def _decision(
+    task: ClassifierTask, targets: Targets, valid: np.ndarray, config: ClassifierConfig
+) -> dict[str, Any]:
+    """Return how probabilities become answers; what is chosen is chosen on validation rows."""
+    if not targets.multi_label and config.answer_accuracy is None:
+        return {"abstain_below": config.abstain_below}
+    with inference(task.model, config.training.precision):
+        probabilities = _to_probabilities(task.logits(valid), targets.multi_label)
+    truth = targets.values[valid]
+    if targets.multi_label:
+        chosen = decisions.f1_thresholds(truth, probabilities, targets.labels)
+        return {"thresholds": dict(zip(targets.labels, chosen.tolist(), strict=True))}
+    wanted, confidence = config.answer_accuracy, probabilities.max(1)
+    assert wanted is not None
+    correct = probabilities.argmax(1) == truth
+    threshold = decisions.threshold_for_accuracy(confidence, correct, wanted)
+    if threshold is None:
+        logger.warning(
+            "classifier: no threshold gives answers of which %.1f %% are right on the %d validation"
+            " rows, so every answer is `cannot tell`: lower answer_accuracy (now %s)",
+            100 * wanted,
+            len(valid),
+            wanted,
+        )
+        return {"abstain_below": 1.0, "coverage": 0.0, "accuracy": None}
+    answered = decisions.above(confidence, threshold)
+    decision = {
+        "abstain_below": threshold,
+        "coverage": float(answered.mean()),
+        "accuracy": float(correct[answered].mean()),
+    }
+    logger.info(
+        "classifier: answers where a class reaches %.3f: %.1f %% of the validation rows, "
+        "%.1f %% of those rightly",
+        threshold,
+        100 * decision["coverage"],
+        100 * decision["accuracy"],
+    )
+    return decision
+
+
 # ----------------------------------------------------------------------------------- predicting
+
+
+def _to_probabilities(logits: Tensor, multi_label: bool) -> np.ndarray:
+    """Return (n, classes), float32: shares of one, or one probability for each label."""
+    probabilities = logits.sigmoid() if multi_label else logits.softmax(1)
+    return probabilities.cpu().numpy()
 
 
 def classifier_from_bundle(bundle: Bundle) -> ClassifierModel:
@@ -345,13 +407,14 @@ def _probabilities(
     documents: np.ndarray,
     batch_size: int,
     precision: Precision,
+    multi_label: bool,
 ) -> np.ndarray:
     if not len(documents):
         return np.zeros((0, model.classes), np.float32)
     with inference(model, precision) as device:
         ids = resident_ids(corpus).to(device)
         logits = _logits(model, ids, np.asarray(corpus.offsets), documents, batch_size)
-        return logits.softmax(1).cpu().numpy()
+        return _to_probabilities(logits, multi_label)
 
 
 def predict_probabilities(
@@ -375,7 +438,7 @@ def predict_probabilities(
 
     Returns:
         (n, classes), float32, rows in the order of `rows`, columns in that of
-        `bundle.metadata["labels"]`.
+        `bundle.metadata["labels"]`. Each row sums to 1, unless a document may have several labels.
 
     Raises:
         ValueError: The corpus has another vocabulary, or a document is empty.
@@ -388,7 +451,8 @@ def predict_probabilities(
     documents = row_numbers(rows, corpus, "rows")
     _check_lengths(corpus, documents)
     model.to(resolve_device(device))
-    return _probabilities(model, corpus, documents, batch_size, precision)
+    several = bool(bundle.metadata.get("multi_label", False))
+    return _probabilities(model, corpus, documents, batch_size, precision, several)
 
 
 class TextClassifier:
@@ -396,22 +460,25 @@ class TextClassifier:
 
     Args:
         model: In any mode, on the device to use.
-        vocabulary: What its word ids mean.
-        labels: In the order of its classes.
-        tokenizer: The configuration of the tokenizer it was trained with, as a mapping.
+        bundle: What the model was rebuilt from.
         precision: "auto", "float32" or "bfloat16".
+
+    Attributes:
+        labels: In the order of the classes.
+        multi_label: Whether a document may have any number of labels.
+        text_columns: Names of the columns that make up a document.
     """
 
     def __init__(
-        self,
-        model: ClassifierModel,
-        vocabulary: Vocabulary,
-        labels: Sequence[str],
-        tokenizer: Mapping[str, Any],
-        precision: Precision = "auto",
+        self, model: ClassifierModel, bundle: Bundle, precision: Precision = "auto"
     ) -> None:
-        self.model, self.vocabulary, self.labels = model, vocabulary, tuple(labels)
-        self._tokenizer, self._precision = tokenizer, precision
+        metadata = bundle.metadata
+        self.model, self.vocabulary = model, vocabulary_of(bundle)
+        self.labels = tuple(metadata["labels"])
+        self.multi_label = bool(metadata.get("multi_label", False))
+        self.text_columns = tuple(metadata.get("text_columns", ("text",)))
+        self._decision = metadata.get("decision", {})
+        self._tokenizer, self._precision = metadata["tokenizer"], precision
 
     @classmethod
     def from_bundle(
@@ -423,44 +490,94 @@ class TextClassifier:
             ValueError: The bundle is no classifier, or does not say how texts are tokenized.
         """
         model = classifier_from_bundle(bundle).to(resolve_device(device))
-        tokenizer = bundle.metadata.get("tokenizer")
-        if tokenizer is None:
+        if bundle.metadata.get("tokenizer") is None:
             raise ValueError(
                 "the classifier bundle holds no tokenizer configuration, so it cannot read raw "
                 "text: train it with tokenizer=…, or use predict_probabilities on a corpus"
             )
-        return cls(model, vocabulary_of(bundle), bundle.metadata["labels"], tokenizer, precision)
+        return cls(model, bundle, precision)
 
-    def predict(self, texts: Sequence[str], *, batch_size: int = 64) -> pd.DataFrame:
+    def predict(self, texts: Sequence[str] | pd.DataFrame, *, batch_size: int = 64) -> pd.DataFrame:
         """Classify texts.
 
         Args:
-            texts: Raw texts, none of them blank.
+            texts: Raw texts, none of them blank; or a frame that has the text columns, in any
+                order and among others. A classifier of several text columns needs a frame; there a
+                text may be blank or missing, but not all those of a row.
             batch_size: Documents read side by side.
 
         Returns:
-            One row a text, in order: `label`, and `probability_<label>` for every label.
+            One row a text, in order: `label`, and `probability_<label>` for every label. `label`
+            is null where the classifier cannot tell: no class reaches the threshold it was trained
+            with. Where a document may have several, `label` is the list of those that reach their
+            thresholds, and it may be empty.
 
         Raises:
-            ValueError: A text is no string or blank; the message names its row.
+            ValueError: A column is missing, or a text is no string or blank; the message names its
+                row.
         """
         from gradual.text.tokenizer import tokenize  # with it comes spaCy
 
-        texts = list(texts)
-        for row, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise ValueError(f"row {row} is {text!r}, no text: give a string")
-            if not text.strip():
-                raise ValueError(f"row {row} is blank: there is nothing to classify, leave it out")
+        columns = text_fields(texts, self.text_columns)
         probabilities = np.zeros((0, len(self.labels)), np.float32)
-        if texts:
-            tokens = tokenize([texts], tokenizer_config(self._tokenizer))
+        if len(columns[0]):
+            tokens = tokenize(columns, tokenizer_config(self._tokenizer), names=self.text_columns)
             corpus = numericalize(tokens, self.vocabulary)
             everything = np.arange(len(corpus))
             _check_lengths(corpus, everything)
             probabilities = _probabilities(
-                self.model, corpus, everything, batch_size, self._precision
+                self.model, corpus, everything, batch_size, self._precision, self.multi_label
             )
         table = {f"probability_{label}": probabilities[:, i] for i, label in enumerate(self.labels)}
-        chosen = np.array(self.labels, dtype=object)[probabilities.argmax(1)]
-        return pd.DataFrame({"label": pd.Series(chosen, dtype="str"), **table})
+        return pd.DataFrame({"label": self._answers(probabilities), **table})
+
+    def _answers(self, probabilities: np.ndarray) -> pd.Series:
+        names = np.array(self.labels, dtype=object)
+        if self.multi_label:
+            thresholds = np.array([self._decision["thresholds"][label] for label in self.labels])
+            chosen = decisions.above(probabilities, thresholds)
+            return pd.Series([names[row].tolist() for row in chosen], dtype=object)
+        answers = pd.Series(names[probabilities.argmax(1)], dtype="str")
+        threshold = self._decision.get("abstain_below")
+        if threshold is not None:
+            answers = answers.where(decisions.above(probabilities.max(1), threshold))
+        return answers
+
+
+def text_fields(texts: Sequence[str] | pd.DataFrame, names: Sequence[str]) -> list[list[str]]:
+    """Return the texts column by column, checked.
+
+    Args:
+        texts: Texts, or a frame with the columns `names`; needs be a frame if there are several.
+        names: The text columns.
+
+    Raises:
+        ValueError: See `TextClassifier.predict`.
+    """
+    if not isinstance(texts, pd.DataFrame):
+        if len(names) > 1 or isinstance(texts, str):
+            raise ValueError(
+                f"the classifier reads the columns {', '.join(map(repr, names))}: give a DataFrame "
+                "that has them" + (", or a list of texts" if len(names) == 1 else "")
+            )
+        texts = pd.DataFrame({names[0]: pd.Series(list(texts), dtype=object)})
+    if absent := [name for name in names if name not in texts]:
+        raise ValueError(
+            f"there is no column {absent[0]!r}, only {', '.join(map(repr, texts.columns))}: the "
+            f"classifier reads {', '.join(map(repr, names))}"
+        )
+    fields = [texts[name].astype(object) for name in names]
+    if len(names) > 1:
+        fields = [field.where(field.notna(), "") for field in fields]
+    for name, field in zip(names, fields, strict=True):
+        wrong = np.flatnonzero([not isinstance(text, str) for text in field])
+        if len(wrong):
+            where = f" in the column {name!r}" if len(names) > 1 else ""
+            raise ValueError(
+                f"row {wrong[0]} is {field.iloc[wrong[0]]!r}{where}, no text: give a string"
+            )
+    filled = np.any([field.str.strip().astype(bool) for field in fields], axis=0)
+    if not filled.all():
+        row = int(np.flatnonzero(~filled)[0])
+        raise ValueError(f"row {row} is blank: there is nothing to classify, leave it out")
+    return [field.tolist() for field in fields]

@@ -6,7 +6,10 @@ Source: Howard and Ruder 2018, "Universal Language Model Fine-tuning for Text Cl
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -54,6 +57,15 @@ class ClassifierConfig:
             pooled features can be the same for nearly all training documents; the larger this is,
             the less a document that differs there (a very short one, say) is thrown off.
         drop_mult: Factor on every dropout rate of `model`.
+        class_weights: How much each class counts in the loss: `none` (all the same), `balanced`
+            (rare ones more, see `labels.class_weights`), or a weight by label, 1 where not named.
+            With several labels a document, the weight is that of a label where it is present.
+        label_smoothing: Share of the target that is spread evenly over all classes (Szegedy et al.
+            2016, arXiv 1512.00567, section 7); with several labels a document, over yes and no.
+        abstain_below: Answer `cannot tell` where the most probable class is less probable than
+            this; None always answers. It changes no weight of the model. One label a document.
+        answer_accuracy: Choose that threshold on the validation rows, the lowest at which this
+            share of the answers is right; instead of `abstain_below`.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -70,6 +82,10 @@ class ClassifierConfig:
     head_dropout: float = 0.1
     batch_norm_eps: float = 1e-5
     drop_mult: float = 0.5
+    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    label_smoothing: float = 0.0
+    abstain_below: float | None = None
+    answer_accuracy: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "tokens_per_batch", "bptt", "pool_tokens", "head_size"):
@@ -84,6 +100,33 @@ class ClassifierConfig:
         if self.drop_mult < 0:
             raise ValueError(f"drop_mult is {self.drop_mult}: give 0 (no dropout) or more")
         self.model.scaled(self.drop_mult)  # refuses rates that reach 1
+        self._check_answers()
+
+    def _check_answers(self) -> None:
+        if isinstance(self.class_weights, Mapping):
+            for label, weight in self.class_weights.items():
+                if not (weight > 0 and math.isfinite(weight)):
+                    raise ValueError(
+                        f"class_weights gives {label!r} the weight {weight}: give a number above 0"
+                    )
+        elif self.class_weights not in ("none", "balanced"):
+            raise ValueError(
+                f"class_weights is {self.class_weights!r}: give none, balanced, or a weight by "
+                "label"
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"label_smoothing is {self.label_smoothing}: give a share from 0 up to below 1"
+            )
+        for name in ("abstain_below", "answer_accuracy"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise ValueError(f"{name} is {value}: give a share between 0 and 1, or null")
+        if self.abstain_below is not None and self.answer_accuracy is not None:
+            raise ValueError(
+                f"abstain_below is {self.abstain_below} and answer_accuracy "
+                f"{self.answer_accuracy}: give one of them, since each sets the threshold"
+            )
 
 
 class _BatchNorm(nn.BatchNorm1d):
@@ -241,3 +284,22 @@ def new_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return ClassifierModel(vocabulary_size, classes, config)
+
+
+def classification_loss(
+    logits: Tensor, targets: Tensor, weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
+    """Return the mean loss of a batch, in nats.
+
+    Args:
+        logits: (B, classes).
+        targets: (B,) int64, one class a document: cross-entropy, weighted rows divided by the sum
+            of their weights; or (B, classes), 0 or 1 for each label: binary cross-entropy, mean
+            over documents and labels.
+        weights: (classes,), see `labels.class_weights`.
+        smoothing: Share of the target that is spread evenly.
+    """
+    if targets.ndim == 1:
+        return F.cross_entropy(logits, targets, weights, label_smoothing=smoothing)
+    smoothed = targets.to(logits.dtype) * (1 - smoothing) + smoothing / 2
+    return F.binary_cross_entropy_with_logits(logits, smoothed, pos_weight=weights)

@@ -23,6 +23,8 @@ import pyarrow.parquet as pq
 
 from gradual.archives import path_pattern, read_members
 from gradual.splits import Split, validation_mask
+from gradual.text.label_columns import LABELS, flagged_labels, label_lists, separated_labels
+from gradual.text.labels import as_array, label_texts
 from gradual.text.wikitext import WikiTextError, read_articles
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,11 @@ class DocumentsConfig:
         parts: Part of each value of the split column, or of each folder at `{part}`; upper and
             lower case are the same, and the parts' own names stand for themselves.
         label_column: Column with the label; None if no text has one (table).
+        label_separator: What stands between the labels in that column if a document may have
+            several, or none: an empty cell says that it has none of them (table).
+        label_columns: One column a label, in place of `label_column`, if a document may have
+            several: 1 or true where it has the label, 0 or false where not, empty in all of them
+            where nothing is known (table).
         split_column: Column that says the part; None makes all labelled rows `train` (table).
         keep_columns: Further columns to keep, e.g. a time to split by (table).
         member: The table's path inside an archive, `*` standing for any name; None if there is
@@ -72,6 +79,8 @@ class DocumentsConfig:
     unlabelled: tuple[str, ...] = ()
     parts: dict[str | bool | int, Part] = field(default_factory=dict)
     label_column: str | None = "label"
+    label_separator: str | None = None
+    label_columns: tuple[str, ...] = ()
     split_column: str | None = None
     keep_columns: tuple[str, ...] = ()
     member: str | None = None
@@ -95,6 +104,7 @@ class DocumentsConfig:
                 f"text_columns and keep_columns name {columns}: each column may stand there once, "
                 "and source, label and part are columns that the documents get anyway"
             )
+        self._check_labels()
         if wrong := [part for part in self.parts.values() if part not in PARTS]:
             raise ValueError(f"parts has the value {wrong[0]!r}: set it to one of {list(PARTS)}")
         if (placeholders := re.findall(r"\{(.*?)\}", self.pattern)) and (
@@ -104,11 +114,46 @@ class DocumentsConfig:
                 f"pattern is {self.pattern!r}: it may hold {{part}} and {{label}}, each once"
             )
 
+    def _check_labels(self) -> None:
+        if self.label_columns and self.label_separator is not None:
+            raise ValueError(
+                f"label_columns is {list(self.label_columns)} and label_separator "
+                f"{self.label_separator!r}: give the one or the other"
+            )
+        if self.label_columns and self.label_column not in ("label", None):
+            raise ValueError(
+                f"label_columns is {list(self.label_columns)} and label_column "
+                f"{self.label_column!r}: give the one or the other"
+            )
+        if len(set(self.label_columns)) < len(self.label_columns) or set(self.label_columns) & set(
+            self.text_columns
+        ):
+            raise ValueError(
+                f"label_columns is {list(self.label_columns)}: each may stand there once, and not "
+                "in text_columns too"
+            )
+        if self.label_separator == "":
+            raise ValueError(
+                f"label_separator is {self.label_separator!r}: name a character such as ';'"
+            )
+        if self.multi_label and self.format != "table":
+            raise ValueError(
+                "label_separator and label_columns are for tables: an archive's folder is one "
+                "label, leave them out"
+            )
+        if self.label_separator is not None and self.label_column is None:
+            raise ValueError("label_separator needs a label_column: name it")
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a document may have any number of labels."""
+        return bool(self.label_columns) or self.label_separator is not None
+
     @property
     def has_labels(self) -> bool:
         """Whether the source labels documents at all."""
         if self.format == "table":
-            return self.label_column is not None
+            return self.label_column is not None or self.multi_label
         return self.format == "archive" and "{label}" in self.pattern
 
 
@@ -139,9 +184,9 @@ def read_documents(
 
     Returns:
         One row a document: `source` (member, or table and row; rows are counted from 1, without
-        the header), the text columns, those kept, `label` (null in the part unlabelled) and
-        `part`: `train`, `test` or `unlabelled`, in WikiText also `valid`. All columns but those
-        kept are strings.
+        the header), the text columns, those kept, `label` (null in the part unlabelled; a sorted
+        list if a document may have several) and `part`: `train`, `test` or `unlabelled`, in
+        WikiText also `valid`. All other columns but those kept are strings.
 
     Raises:
         DocumentsError: Something in the file cannot be used.
@@ -188,7 +233,7 @@ def split_documents(
     Raises:
         DocumentsError: A split leaves one side empty, or the classifier without two labels.
     """
-    frame = documents.to_pandas()
+    frame = _frame(documents)
     columns = {}
     if language_model is not None:
         held_out = _mask(frame, language_model, "language model")
@@ -200,13 +245,26 @@ def split_documents(
     if labelled.any():
         valid = _mask(frame[labelled].reset_index(drop=True), classifier, "classifier")
         for_classifier[labelled] = np.where(valid, "valid", "train")
-        if (found := frame["label"][for_classifier == "train"].nunique()) < 2:
+        found = frame["label"][for_classifier == "train"].nunique()
+        if found < 2 and not _multi_label(documents):
             raise DocumentsError(
                 f"the classifier's split leaves {found} label in the training rows: choose the "
                 "split so that at least two are left, for example with `stratify: label`"
             )
     for_classifier[(frame["label"].notna() & (frame["part"] == "test")).to_numpy()] = "test"
     return pa.table({**columns, "classifier": pa.array(for_classifier, pa.string())})
+
+
+def _frame(documents: pa.Table) -> Any:
+    """The documents as a data frame, several labels as one text, so that splits may go by them."""
+    frame = documents.to_pandas()
+    if _multi_label(documents):
+        frame["label"] = label_texts(as_array(documents["label"].to_pylist()))
+    return frame
+
+
+def _multi_label(documents: pa.Table) -> bool:
+    return bool(pa.types.is_list(documents["label"].type))
 
 
 def _mask(frame: Any, split: Split, whose: str) -> np.ndarray:
@@ -230,20 +288,36 @@ def _documents(texts: _Texts, config: DocumentsConfig, part: Part) -> pa.Table:
         lowered = pc.utf8_lower(pc.utf8_trim_whitespace(texts.parts))
         parts = _named(lowered, part_names, texts, "parts", rows)
     labels = np.full(len(rows), None, object)
+    if config.multi_label:
+        lists, parts = _label_lists(texts, config, parts)
+        return _table(texts, lists, parts)
     if texts.labels is not None:
         names = {**dict.fromkeys(config.unlabelled, ""), **_label_names(texts.labels, config)}
         rest = rows[parts != "unlabelled"]  # elsewhere, whatever is written is no label
         labels[rest] = _named(texts.labels.take(pa.array(rest)), names, texts, "labels", rest)
         parts[labels == ""] = "unlabelled"
         labels[labels == ""] = None
-    return pa.table(
-        {
-            "source": texts.sources,
-            **texts.columns,
-            "label": pa.array(labels, pa.string()),
-            "part": pa.array(parts, pa.string()),
-        }
-    )
+    return _table(texts, pa.array(labels, pa.string()), parts)
+
+
+def _table(texts: _Texts, labels: pa.Array, parts: np.ndarray) -> pa.Table:
+    part = pa.array(parts, pa.string())
+    return pa.table({"source": texts.sources, **texts.columns, "label": labels, "part": part})
+
+
+def _label_lists(
+    texts: _Texts, config: DocumentsConfig, parts: np.ndarray
+) -> tuple[pa.Array, np.ndarray]:
+    """The names of each document's labels, and the parts, where no label is known unlabelled."""
+    if texts.labels is None:
+        return pa.nulls(len(parts), LABELS), parts
+    lists = texts.labels.combine_chunks()
+    known = lists.is_valid().to_numpy(zero_copy_only=False) & (parts != "unlabelled")
+    rows, written = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
+    inside = known[rows]  # elsewhere, whatever is written is no label
+    written, rows = pa.chunked_array([written.filter(pa.array(inside))]), rows[inside]
+    names = _named(written, _label_names(written, config), texts, "labels", rows)
+    return label_lists(rows, names, len(parts), known), np.where(known, parts, "unlabelled")
 
 
 def _label_names(labels: pa.ChunkedArray, config: DocumentsConfig) -> dict[str, str]:
@@ -308,6 +382,9 @@ def _check_parts(documents: pa.Table, source: Path, config: DocumentsConfig) -> 
         )
     if not config.has_labels:
         return
+    if config.multi_label:
+        _check_label_lists(documents, source, config)
+        return
     trained = set(labels.filter(training).unique().to_pylist())
     if len(trained) < 2:
         raise DocumentsError(
@@ -328,8 +405,39 @@ def _check_parts(documents: pa.Table, source: Path, config: DocumentsConfig) -> 
         )
 
 
+def _check_label_lists(documents: pa.Table, source: Path, config: DocumentsConfig) -> None:
+    frame = documents.select(["label", "part"]).to_pandas()
+    pairs = frame[frame["label"].notna()].explode("label")
+    trained = set(pairs["label"][pairs["part"] == "train"].dropna())
+    test = pairs[pairs["part"] == "test"]
+    wanted = set(config.labels.values() if isinstance(config.labels, Mapping) else config.labels)
+    if not isinstance(config.labels, Mapping):
+        wanted |= set(config.label_columns)
+    if not trained:
+        raise DocumentsError(
+            f"{source} has no label among its training rows: correct the settings of the labels "
+            "and 'parts', or the source"
+        )
+    if never := sorted(wanted - trained):
+        raise DocumentsError(
+            f"{source} has the label {never[0]!r} in no training row, so nothing can be learnt of "
+            "it: take it out of the settings, or correct the source"
+        )
+    if test.empty:
+        raise DocumentsError(
+            f"{source} gives no labelled test rows to score a classifier on, only "
+            f"{_summary(documents)}: name them with 'split_column' and 'parts', or draw some from "
+            "the training rows, for example with `test: {method: random, fraction: 0.2}`"
+        )
+    if unseen := sorted(set(test["label"].dropna()) - trained):
+        raise DocumentsError(
+            f"{source} has the label {unseen[0]!r} in the test rows but in no training row: "
+            "correct the source, or draw other test rows"
+        )
+
+
 def _draw_test(documents: pa.Table, split: Split) -> pa.Table:
-    frame = documents.to_pandas()
+    frame = _frame(documents)
     if (frame["part"] == "test").any():
         raise DocumentsError(
             "the source has a test part of its own: leave the setting 'test' out of the documents"
@@ -343,6 +451,8 @@ def _draw_test(documents: pa.Table, split: Split) -> pa.Table:
 
 
 def _summary(documents: pa.Table) -> str:
+    if _multi_label(documents):
+        return _summary_of_lists(documents)
     counts = documents.group_by(["part", "label"]).aggregate([([], "count_all")]).to_pylist()
     order = (*PARTS, VALID)
     counts.sort(key=lambda row: (order.index(row["part"]), row["label"] or ""))
@@ -350,6 +460,21 @@ def _summary(documents: pa.Table) -> str:
         f"{row['count_all']:,} {' '.join(filter(None, (row['part'], row['label'])))}"
         for row in counts
     )
+
+
+def _summary_of_lists(documents: pa.Table) -> str:
+    frame = documents.select(["label", "part"]).to_pandas()
+    parts = []
+    for part in (name for name in PARTS if (frame["part"] == name).any()):
+        labels = frame["label"][frame["part"] == part]
+        text = f"{len(labels):,} {part}"
+        if part != "unlabelled":
+            counts = labels.explode().value_counts()
+            named = [f"{count:,} {label}" for label, count in sorted(counts.items())]
+            named.append(f"{int((labels.map(len) == 0).sum()):,} without a label")
+            text += f" ({', '.join(named)})"
+        parts.append(text)
+    return ", ".join(parts)
 
 
 # Tables
@@ -360,7 +485,8 @@ def _read_table(path: Path, config: DocumentsConfig, *, labelled: bool) -> _Text
     wanted = list(config.text_columns)
     if labelled:
         wanted += config.keep_columns
-        wanted += [c for c in (config.label_column, config.split_column) if c is not None]
+        wanted += config.label_columns or [c for c in (config.label_column,) if c is not None]
+        wanted += [c for c in (config.split_column,) if c is not None]
     if name.lower().endswith(".parquet"):
         table = _parquet(content, name, wanted)
     else:
@@ -375,7 +501,7 @@ def _read_table(path: Path, config: DocumentsConfig, *, labelled: bool) -> _Text
         place=f"{Path(name).parent}/",
         sources=pa.chunked_array([sources]),
         columns={**columns, **{c: table[c] for c in kept}},
-        labels=_words(table, config.label_column) if labelled else None,
+        labels=_written_labels(table, config, name) if labelled else None,
         parts=_words(table, config.split_column) if labelled else None,
     )
 
@@ -413,7 +539,7 @@ def _missing(name: str, wanted: Sequence[str], columns: Sequence[str]) -> None:
             raise DocumentsError(
                 f"{name} has {'no column' if not count else f'{count} columns'} {column!r}; its "
                 f"columns are {', '.join(map(repr, columns))}: name the right ones in "
-                "text_columns, label_column, split_column and keep_columns"
+                "text_columns, label_column or label_columns, split_column and keep_columns"
             )
 
 
@@ -484,6 +610,27 @@ def _text_column(column: pa.ChunkedArray, name: str, file: str) -> pa.ChunkedArr
             f"the column {name!r} of {file} is {kind}, no text: name another in text_columns"
         )
     return pc.fill_null(column.cast(pa.string()), "")
+
+
+def _written_labels(table: pa.Table, config: DocumentsConfig, name: str) -> pa.ChunkedArray | None:
+    """Labels as they are written: strings, or lists of strings where there may be several."""
+    try:
+        if config.label_columns:
+            return pa.chunked_array(
+                [flagged_labels(table, config.label_columns, config.unlabelled)]
+            )
+        if config.label_separator is not None and config.label_column is not None:
+            column = table[config.label_column]
+            lists = separated_labels(column, config.label_separator, config.unlabelled)
+            return pa.chunked_array([lists])
+        return _words(table, config.label_column)
+    except pa.ArrowNotImplementedError as error:
+        raise DocumentsError(
+            f"the label column of {name} holds no plain values ({error}): if it holds lists of "
+            "labels, set label_separator"
+        ) from error
+    except ValueError as error:
+        raise DocumentsError(f"{name} {error}") from error
 
 
 def _words(table: pa.Table, column: str | None) -> pa.ChunkedArray | None:

@@ -20,6 +20,11 @@ def check_members(bundles: Sequence[Bundle]) -> None:
     """Raise ValueError unless the classifiers have the same labels in the same order."""
     if not bundles:
         raise ValueError("an ensemble of no classifiers has no answer: give at least one bundle")
+    if any(bundle.metadata.get("multi_label") for bundle in bundles):
+        raise ValueError(
+            "an ensemble's classifiers give one label a document, and one of these gives several: "
+            "use each by itself"
+        )
     labels = [bundle.metadata.get("labels") for bundle in bundles]
     for number, other in enumerate(labels[1:], start=2):
         if other != labels[0]:
@@ -53,11 +58,11 @@ class TextEnsemble:
             [TextClassifier.from_bundle(b, device=device, precision=precision) for b in bundles]
         )
 
-    def predict(self, texts: Sequence[str], *, batch_size: int = 64) -> pd.DataFrame:
+    def predict(self, texts: Sequence[str] | pd.DataFrame, *, batch_size: int = 64) -> pd.DataFrame:
         """Classify texts.
 
         Args:
-            texts: Raw texts, none of them blank.
+            texts: Raw texts, none of them blank, or a frame with the text columns.
             batch_size: Documents read side by side.
 
         Returns:
@@ -66,7 +71,6 @@ class TextEnsemble:
         Raises:
             ValueError: A text is no string or blank; the message names its row.
         """
-        texts = list(texts)
         labels = self.members[0].labels
         columns = [f"probability_{label}" for label in labels]
         answers = [member.predict(texts, batch_size=batch_size) for member in self.members]

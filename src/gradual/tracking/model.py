@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 # What a text model imports: the packages and the parts of this one.
 TEXT_REQUIREMENTS = ("numpy", "pandas", "pyarrow", "safetensors", "spacy", "torch", "tqdm")
-TEXT_CODE = ("splits.py", "text", "training")
+TEXT_CODE = ("decisions.py", "splits.py", "text", "training")
 
 # MLflow's type by the kind of a NumPy type; all else is text. Wide types only: whoever asks a
 # model sends JSON or CSV, which know no narrow ones.
@@ -112,19 +112,20 @@ def log_model(
 def log_text_classifier(
     bundle: Bundle,
     *,
-    input_example: list[str],
+    input_example: pd.DataFrame,
     registered_name: str | None = None,
     alias: str | None = None,
     name: str = "classifier",
 ) -> str | None:
     """Log a text classifier as an MLflow model that takes raw texts.
 
-    Its input is the column `text`, its answer `label` and `probability_<label>`. The example is
-    classified first, so that a bundle that does not work is not logged.
+    Its input are its text columns by their names, its answer `label` (a list of labels where a
+    document may have several) and `probability_<label>`. The example is classified first, so that
+    a bundle that does not work is not logged.
 
     Args:
         bundle: A bundle of the kind "text_classifier".
-        input_example: A few texts.
+        input_example: A few rows with the text columns.
         registered_name: See `log_model`, and so for the others.
         alias: A name for the new version.
         name: The model's name in the run.
@@ -137,16 +138,16 @@ def log_text_classifier(
     """
     import pandas as pd
 
-    from gradual.text.classifier import TextClassifier
-
     # Nothing is loaded and classified for a model that is not logged.
     answer = pd.DataFrame()
     if active_run_id() is not None:
+        from gradual.text.classifier import TextClassifier
+
         answer = TextClassifier.from_bundle(bundle).predict(input_example)
     return log_model(
         {"classifier": bundle},
         script=Path(__file__).with_name("text_classifier_model.py"),
-        input_example=pd.DataFrame({"text": input_example}),
+        input_example=input_example,
         output_example=answer,
         code=TEXT_CODE,
         requirements=TEXT_REQUIREMENTS,
@@ -258,13 +259,14 @@ def log_language_model(
 def _schema(example: pd.DataFrame) -> Schema:
     """The columns of a table and their types in MLflow's words."""
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import Array
 
-    return Schema(
-        [
-            ColSpec(_TYPES.get(dtype.kind, "string"), str(name))
-            for name, dtype in example.dtypes.items()
-        ]
-    )
+    def kind(name: str) -> str | Array:
+        if len(example) and isinstance(example[name].iloc[0], list):
+            return Array("string")
+        return _TYPES.get(example[name].dtype.kind, "string")
+
+    return Schema([ColSpec(kind(name), str(name)) for name in example.columns])
 
 
 def _copy_code(parts: Sequence[str], folder: Path) -> Path:

@@ -31,26 +31,26 @@ class TextClassifierModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
-        """Classify the column `text`.
+        """Classify the text columns.
 
         Returns:
-            One row per text in the input's order: `label` and a `probability_<label>` for each.
+            One row per text in the input's order: `label`, null where the model cannot tell, or a
+            list where a text may have several labels, and a `probability_<label>` for each.
 
         Raises:
             MlflowException: If there is no text, or one is missing, blank or not a string; a
                 server answers with status 400 and the message.
         """
-        texts = model_input["text"].tolist()
-        if not texts:
-            raise _refusal("There is no text: send at least one row in the column 'text'.")
-        wrong = [i for i, text in enumerate(texts) if not isinstance(text, str) or not text.strip()]
-        if wrong:
-            raise _refusal(
-                f"Column 'text' is missing, blank or not a string in {len(wrong)} of {len(texts)} "
-                f"rows (the first at position {wrong[0]}, counted from 0, is {texts[wrong[0]]!r}). "
-                "Remove them or give them a text."
-            )
-        predictions = self._classifier.predict(texts)
+        columns = ", ".join(map(repr, self._classifier.text_columns))
+        if model_input.empty:
+            raise _refusal(f"There is no text: send at least one row in the columns {columns}.")
+        try:
+            predictions = self._classifier.predict(model_input)
+        except ValueError as error:
+            raise _refusal(f"{error} (the columns are {columns}; rows count from 0).") from error
+        predictions["label"] = (
+            predictions["label"].astype(object).where(predictions["label"].notna(), None)
+        )
         return predictions.astype(dict.fromkeys(predictions.columns[1:], "float64"))
 
 

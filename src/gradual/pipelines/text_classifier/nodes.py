@@ -12,7 +12,16 @@ import pyarrow as pa
 from pydantic import RootModel
 
 from gradual import tracking
-from gradual.evaluation import baselines, examples, figures, report
+from gradual.decisions import f1_thresholds
+from gradual.evaluation import (
+    baselines,
+    examples,
+    figures,
+    multilabel,
+    multilabel_figures,
+    multilabel_report,
+    report,
+)
 from gradual.text.classifier import (
     ClassifierConfig,
     classifier_task,
@@ -21,6 +30,7 @@ from gradual.text.classifier import (
 )
 from gradual.text.corpus import Corpus
 from gradual.text.documents import DocumentsConfig
+from gradual.text.labels import as_array, indicators, is_multi_label
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
 from gradual.training.checkpoint import CheckpointStore
@@ -37,6 +47,7 @@ def train(
     language_model: Bundle,
     checkpoints: CheckpointStore,
     tokenizer: dict[str, Any],
+    documents_config: RootModel[DocumentsConfig],
     config: RootModel[ClassifierConfig],
 ) -> tuple[Bundle, pd.DataFrame]:
     """Train the classifier on the language model's encoder by gradual unfreezing.
@@ -53,6 +64,7 @@ def train(
         config.root,
         language_model=language_model,
         tokenizer=tokenizer,
+        text_columns=documents_config.root.text_columns,
         store=checkpoints,
         on_epoch=partial(tracking.log_metrics, prefix="classifier"),
     )
@@ -66,13 +78,16 @@ def plot_training(history: pd.DataFrame) -> go.Figure:
 
 def fit_baseline(
     documents: pa.Table, document_splits: pa.Table, config: RootModel[DocumentsConfig]
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, dict[str, float]]:
     """Fit TF-IDF with logistic regression on the training rows; predict the test rows.
 
     Returns:
-        One row a test document, one column a class.
+        One row a test document, one column a class; and the threshold of each label, chosen on the
+        validation rows, where a document may have several (empty where it has one).
     """
     labels, train_rows = labels_of(documents), part(document_splits, "train")
+    if is_multi_label(labels):
+        return _fit_multilabel_baseline(documents, document_splits, config.root)
     classes = sorted(set(labels[train_rows]))
     probabilities = baselines.fit_predict_baseline(
         texts_of(documents, config.root),
@@ -81,7 +96,23 @@ def fit_baseline(
         classes=classes,
         predict_rows=part(document_splits, "test"),
     )
-    return pd.DataFrame(probabilities, columns=classes)
+    return pd.DataFrame(probabilities, columns=classes), {}
+
+
+def _fit_multilabel_baseline(
+    documents: pa.Table, document_splits: pa.Table, config: DocumentsConfig
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    labels, train_rows = labels_of(documents), part(document_splits, "train")
+    valid, test = part(document_splits, "valid"), part(document_splits, "test")
+    classes = sorted(set().union(*labels[train_rows]))
+    truth = indicators(labels, classes)
+    probabilities = baselines.fit_predict_multilabel_baseline(
+        texts_of(documents, config), truth, train_rows, predict_rows=valid | test
+    )
+    tested = test[valid | test]
+    thresholds = f1_thresholds(truth[valid], probabilities[~tested], classes)
+    frame = pd.DataFrame(probabilities[tested], columns=classes)
+    return frame, dict(zip(classes, thresholds.tolist(), strict=True))
 
 
 def predict(
@@ -90,6 +121,7 @@ def predict(
     documents: pa.Table,
     document_splits: pa.Table,
     baseline_probabilities: pd.DataFrame,
+    baseline_thresholds: dict[str, float],
     config: RootModel[DocumentsConfig],
 ) -> pd.DataFrame:
     """Predict the test documents, once, and put both models' answers into one table.
@@ -98,30 +130,47 @@ def predict(
         One row a test document, in the order of the documents.
     """
     rows = np.flatnonzero(part(document_splits, "test"))
-    return examples.predictions_table(
-        rows,
-        labels_of(documents)[rows],
-        predict_probabilities(classifier, corpus, rows),
-        classifier.metadata["labels"],
-        baseline_probabilities=baseline_probabilities[classifier.metadata["labels"]].to_numpy(),
-        sources=documents["source"].take(rows).to_pylist(),
-        texts=texts_of(documents.take(rows), config.root),
-    )
+    labels, names = labels_of(documents)[rows], classifier.metadata["labels"]
+    probabilities = predict_probabilities(classifier, corpus, rows)
+    baseline = baseline_probabilities[names].to_numpy()
+    sources = documents["source"].take(rows).to_pylist()
+    texts = texts_of(documents.take(rows), config.root)
+    decision = classifier.metadata["decision"]
+    if not classifier.metadata["multi_label"]:
+        return examples.predictions_table(
+            rows, labels, probabilities, names, baseline_probabilities=baseline,
+            sources=sources, texts=texts, abstain_below=decision["abstain_below"],
+        )  # fmt: skip
+    thresholds = by_label(decision["thresholds"], names)
+    return multilabel.predictions_table(
+        rows, indicators(labels, names), probabilities, names, thresholds,
+        baseline_probabilities=baseline, baseline_thresholds=by_label(baseline_thresholds, names),
+        sources=sources, texts=texts,
+    )  # fmt: skip
 
 
 def evaluate(
-    predictions: pd.DataFrame, documents: pa.Table, document_splits: pa.Table
+    predictions: pd.DataFrame,
+    documents: pa.Table,
+    document_splits: pa.Table,
+    classifier: Bundle,
 ) -> dict[str, Any]:
-    """Score classifier, n-gram baseline and majority class on the same rows."""
-    train_labels = pd.Series(labels_of(documents)[part(document_splits, "train")])
-    summary = report.classifier_summary(
-        predictions, majority_class=train_labels.value_counts().index[0]
-    )
+    """Score classifier, n-gram baseline and a constant answer on the same rows."""
+    decision = classifier.metadata["decision"]
+    if multilabel.is_multi_label(predictions):
+        summary = multilabel_report.multilabel_summary(predictions, decision["thresholds"])
+    else:
+        train_labels = pd.Series(labels_of(documents)[part(document_splits, "train")])
+        summary = report.classifier_summary(
+            predictions,
+            majority_class=train_labels.value_counts().index[0],
+            abstain_below=decision["abstain_below"],
+        )
     tracking.log_metrics(
         {
             f"{model}.{name}": value
-            for model in ("model", "baseline")
-            for name, value in summary[model].items()
+            for model in ("model", "baseline", "answers")
+            for name, value in (summary.get(model) or {}).items()
             if isinstance(value, float) and name != "confidence"
         },
         prefix="classifier",
@@ -131,7 +180,17 @@ def evaluate(
 
 
 def draw(predictions: pd.DataFrame) -> tuple[go.Figure, go.Figure, go.Figure, go.Figure]:
-    """Draw confusion matrix, ROC curve, reliability diagram and the spread of probabilities."""
+    """Draw confusion matrix, ROC curve, reliability diagram and the spread of probabilities.
+
+    Where a document may have several labels, the first is of labels found, missed, wrongly given.
+    """
+    if multilabel.is_multi_label(predictions):
+        return (
+            multilabel_figures.found_and_missed_figure(predictions),
+            multilabel_figures.roc_figure(predictions),
+            multilabel_figures.reliability_figure(predictions),
+            multilabel_figures.probability_figure(predictions),
+        )
     return (
         figures.confusion_matrix_figure(predictions),
         figures.roc_figure(predictions),
@@ -140,8 +199,18 @@ def draw(predictions: pd.DataFrame) -> tuple[go.Figure, go.Figure, go.Figure, go
     )
 
 
+def draw_decisions(predictions: pd.DataFrame, classifier_metrics: dict[str, Any]) -> go.Figure:
+    """Draw how accurate the surest answers are, or F1 label by label where there may be several."""
+    if multilabel.is_multi_label(predictions):
+        return multilabel_figures.f1_figure(predictions, classifier_metrics)
+    abstain_below = (classifier_metrics["answers"] or {}).get("abstain_below")
+    return figures.coverage_figure(predictions, abstain_below)
+
+
 def choose_examples(predictions: pd.DataFrame) -> pd.DataFrame:
     """Choose the reviews that the classifier got most wrong, most right or was least sure of."""
+    if multilabel.is_multi_label(predictions):
+        return multilabel.choose_examples(predictions)
     return examples.choose_examples(predictions)
 
 
@@ -152,6 +221,7 @@ def write_report(
     roc_curve: go.Figure,
     reliability_diagram: go.Figure,
     probability_histogram: go.Figure,
+    decisions_plot: go.Figure,
     review_examples: pd.DataFrame,
     config: RootModel[ClassifierConfig],
     language_model_metrics: dict[str, Any] | None = None,
@@ -168,7 +238,13 @@ def write_report(
         title="Texts: language model and classifier"
         if language_model_metrics
         else "Texts: a classifier on a language model that was there already",
-        figures=[confusion_matrix, roc_curve, reliability_diagram, probability_histogram],
+        figures=[
+            confusion_matrix,
+            decisions_plot,
+            roc_curve,
+            reliability_diagram,
+            probability_histogram,
+        ],
         examples=review_examples,
         training_figures=[figure for figure in trained if figure is not None],
         language_model=language_model_metrics,
@@ -180,8 +256,8 @@ def write_report(
 def log_model(
     classifier: Bundle, documents: pa.Table, config: RootModel[DocumentsConfig]
 ) -> dict[str, str | None]:
-    """Log the classifier as an MLflow model that takes raw texts."""
-    example = texts_of(documents.slice(0, 3), config.root)
+    """Log the classifier as an MLflow model that takes raw texts, its text columns by name."""
+    example = documents.select(config.root.text_columns).slice(0, 3).to_pandas()
     return {"model_uri": tracking.log_text_classifier(classifier, input_example=example)}
 
 
@@ -209,8 +285,13 @@ def find_learning_rate(
 
 
 def labels_of(documents: pa.Table) -> np.ndarray:
-    """Return each document's label (object array), None where there is none."""
-    return np.array(documents["label"].to_pylist(), dtype=object)
+    """Return each document's label, or list of labels (object array), None where none is known."""
+    return as_array(documents["label"].to_pylist())
+
+
+def by_label(thresholds: dict[str, float], labels: list[str]) -> np.ndarray:
+    """Return thresholds (labels,) in the order of some labels."""
+    return np.array([thresholds[label] for label in labels])
 
 
 def texts_of(documents: pa.Table, config: DocumentsConfig) -> list[str]:

@@ -25,6 +25,7 @@ def create_pipeline(*, report_language_model: bool = True) -> Pipeline:
                     "language_model": "language_model",
                     "checkpoints": "classifier_checkpoints",
                     "tokenizer": "tokenizer",
+                    "documents_config": "params:documents",
                     "config": "params:classifier",
                 },
                 outputs=["classifier", "classifier_history"],
@@ -43,7 +44,7 @@ def create_pipeline(*, report_language_model: bool = True) -> Pipeline:
                     "document_splits": "document_splits",
                     "config": "params:documents",
                 },
-                outputs="baseline_probabilities",
+                outputs=["baseline_probabilities", "baseline_thresholds"],
                 name="fit_baseline",
             ),
             Node(
@@ -54,6 +55,7 @@ def create_pipeline(*, report_language_model: bool = True) -> Pipeline:
                     "documents": "documents",
                     "document_splits": "document_splits",
                     "baseline_probabilities": "baseline_probabilities",
+                    "baseline_thresholds": "baseline_thresholds",
                     "config": "params:documents",
                 },
                 outputs="predictions",
@@ -65,6 +67,7 @@ def create_pipeline(*, report_language_model: bool = True) -> Pipeline:
                     "predictions": "predictions",
                     "documents": "documents",
                     "document_splits": "document_splits",
+                    "classifier": "classifier",
                 },
                 outputs="classifier_metrics",
                 name="evaluate_classifier",
@@ -81,6 +84,12 @@ def create_pipeline(*, report_language_model: bool = True) -> Pipeline:
                 name="draw_classifier_figures",
             ),
             Node(
+                func=nodes.draw_decisions,
+                inputs=["predictions", "classifier_metrics"],
+                outputs="decisions_plot",
+                name="draw_decisions",
+            ),
+            Node(
                 func=nodes.choose_examples,
                 inputs="predictions",
                 outputs="review_examples",
@@ -95,6 +104,7 @@ def create_pipeline(*, report_language_model: bool = True) -> Pipeline:
                     "roc_curve": "roc_curve",
                     "reliability_diagram": "reliability_diagram",
                     "probability_histogram": "probability_histogram",
+                    "decisions_plot": "decisions_plot",
                     "review_examples": "review_examples",
                     "config": "params:classifier",
                 }

@@ -23,6 +23,7 @@ from gradual.text.classifier import ClassifierConfig
 from gradual.text.corpus import Corpus
 from gradual.text.corpus import numericalize as to_ids
 from gradual.text.documents import DocumentsConfig
+from gradual.text.labels import as_array, label_texts
 from gradual.text.language_model import LanguageModelConfig
 from gradual.text.rules import UNK
 from gradual.text.tokenizer import TokenizerConfig
@@ -151,7 +152,7 @@ def show_batch(
     return batch_view.show_batch(
         corpus,
         vocabulary,
-        documents["label"].to_pylist(),
+        label_texts(as_array(documents["label"].to_pylist())),
         batch_size=language_model.root.batch_size,
         words=language_model.root.bptt,
         seed=language_model.root.training.seed,
