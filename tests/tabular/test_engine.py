@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from gradual.tabular import histogram
+from gradual.tabular import histogram, preprocessing
 from gradual.tabular.columns import TableError
 from gradual.tabular.engine import EngineConfig, fit_source, transform_source, write_shards
-from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
+from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, TransformReport, fit
 from gradual.tabular.sources import Source, of_table, open_table
 
 CONFIG = PreprocessingConfig(
@@ -54,6 +54,25 @@ def test_shards_transform_as_the_whole(shards: Source, tmp_path: Path) -> None:
     assert report.rows == 1000
     assert report.gaps["n"] == shards.read()["n"].null_count
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+def test_many_rows_go_through_threads_and_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = table(1000)
+    fitted = fit(whole, CONFIG)
+    encoded = fitted.transform(whole)
+    monkeypatch.setattr(preprocessing, "_FEW", 0)
+    monkeypatch.setattr(preprocessing, "_SLICE", 300)
+    monkeypatch.setattr(preprocessing, "_ENCODED_ROWS", 70)
+    assert fit(whole, CONFIG) == fitted
+    report = TransformReport()
+    assert fitted.transform(whole, report=report).equals(encoded)
+    assert report.rows == 1000
+    assert report.gaps["n"] == whole["n"].null_count
+    bad = pa.concat_tables([whole, table(3).set_column(2, "n", pa.array([1.0, np.inf, 2.0]))])
+    with pytest.raises(TableError, match="row 1001 "):
+        fitted.transform(bad)
+    with pytest.raises(TableError, match="row 1001 "):
+        fit(bad, CONFIG)
 
 
 def test_a_failing_transform_leaves_the_old_shards(shards: Source, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ the outcome is the same to the last bit, so shards, processes and clusters share
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -37,6 +38,7 @@ from gradual.training.files import canonical_json, plain
 _FORMAT = "gradual-preprocessor-1"
 # Rows that are worked on at a time: enough to be fast, few enough to be small in memory.
 _SLICE = 1 << 21
+_FEW = 1 << 13
 _ENCODED_ROWS = 1 << 18  # what is in the making fits in a processor's cache
 
 
@@ -183,9 +185,9 @@ class PartialFit:
                 plain = plain[~gaps]
             return Histogram.of(plain, (coarseness or {}).get(name, 0))
 
-        with ThreadPoolExecutor(2) as pool:  # Arrow and NumPy let other threads run
-            levels = pool.map(levels_of, config.categorical)
-            numbers = pool.map(numbers_of, config.continuous)
+        with _mapping(table.num_rows) as each:
+            levels = each(levels_of, config.categorical)
+            numbers = each(numbers_of, config.continuous)
             return cls(
                 config,
                 table.num_rows,
@@ -285,6 +287,16 @@ def slices(chunks: Iterable[pa.Table]) -> Iterator[pa.Table]:
     for chunk in chunks:
         for start in range(0, chunk.num_rows, _SLICE):
             yield chunk.slice(start, _SLICE)
+
+
+@contextmanager
+def _mapping(rows: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A `map` over columns; of two threads where it is worth it: Arrow and NumPy share the time."""
+    if rows < _FEW:
+        yield map
+        return
+    with ThreadPoolExecutor(2) as pool:
+        yield pool.map
 
 
 class _Columns:
@@ -414,7 +426,7 @@ class Preprocessor:
         made = {name: np.empty(table.num_rows, np.int32) for name in self.categorical}
         made |= {name: np.empty(table.num_rows, np.float32) for name in self.continuous}
         counted = TransformReport(table.num_rows)
-        with ThreadPoolExecutor(2) as pool:  # Arrow and NumPy let other threads run
+        with _mapping(table.num_rows) as each:
             for start in range(0, max(1, table.num_rows), _ENCODED_ROWS):
                 rows = slice(start, start + _ENCODED_ROWS)
                 part = table.slice(start, _ENCODED_ROWS)
@@ -422,7 +434,7 @@ class Preprocessor:
                     _Columns(part, self.config, first_row + start),
                     {name: values[rows] for name, values in made.items()},
                     counted,
-                    pool,
+                    each,
                 )
         if report is not None:
             report.add(counted)
@@ -433,7 +445,7 @@ class Preprocessor:
         columns: "_Columns",
         made: Mapping[str, np.ndarray],
         report: TransformReport,
-        pool: ThreadPoolExecutor,
+        each: Callable[..., Iterator[Any]],
     ) -> None:
         """Encode some rows into the arrays `made`, one for each column."""
         text = self.config.text
@@ -453,7 +465,7 @@ class Preprocessor:
 
         indicators = {numbers.indicator for numbers in self.continuous_columns}
         levels = [c for c in self.categorical_columns if c.name not in indicators]
-        counts, gaps = pool.map(encode, levels), pool.map(scale, self.continuous_columns)
+        counts, gaps = each(encode, levels), each(scale, self.continuous_columns)
         for fitted, (missing, unseen) in zip(levels, counts, strict=True):
             report.gaps[fitted.name] += missing
             report.unseen[fitted.name] += unseen
