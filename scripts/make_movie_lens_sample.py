@@ -134,14 +134,17 @@ def make_sample(seed: int = SEED) -> dict[str, str]:
         f"{movie_ids[k]},{titles[k]},{'|'.join(GENRES[g] for g in genres[k])}"
         for k in range(MOVIES)
     ]
+    # Who asks for recommendations: some viewers, and one that nobody has heard of.
+    asking = [*user_ids[[3, 40, 77, 120]], 9_999]
     return {
+        "questions.csv": "\n".join(["userId", *map(str, asking), ""]),
         "ratings.csv": "\n".join(["userId,movieId,rating,timestamp", *lines, ""]),
         "movies.csv": "\n".join(["movieId,title,genres", *movies, ""]),
     }
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = Path(__file__).parents[1] / "data" / "01_raw" / "movie_lens_sample"
     parser.add_argument("--output", type=Path, default=default, help="folder to write to")

@@ -4,7 +4,7 @@ import warnings
 
 from kedro.pipeline import Pipeline
 
-from gradual.pipelines import language_model, text_classifier, text_data, text_ensemble
+from gradual.pipelines import collab, language_model, text_classifier, text_data, text_ensemble
 
 # Where a pipeline reads another namespace's data Kedro suspects a slip.
 warnings.filterwarnings("ignore", "One or more dataset names contain '.'", UserWarning)
@@ -114,6 +114,21 @@ def _files_of(source: str | None) -> dict[str, str]:
     return {name: f"{source}.{name}" for name in ("source", "unlabelled_source")}
 
 
+def ratings_pipeline(namespace: str) -> Pipeline:
+    """Return ratings → recommender → lists for the data source called `namespace`."""
+    return Pipeline(collab.create_pipeline(), namespace=namespace)
+
+
+def ratings_prediction_pipeline(namespace: str) -> Pipeline:
+    """Return the pipeline that answers a file with what ``--pipeline=<namespace>`` has stored."""
+    return Pipeline(collab.create_prediction_pipeline(), namespace=namespace)
+
+
+def ratings_range_test_pipeline(namespace: str) -> Pipeline:
+    """Return the learning-rate range test of the recommender called `namespace`."""
+    return Pipeline(collab.create_range_test_pipeline(), namespace=namespace)
+
+
 def register_pipelines() -> dict[str, Pipeline]:
     """Return every pipeline by the name that ``kedro run --pipeline=`` takes."""
     imdb = text_pipeline("imdb")
@@ -128,5 +143,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         "imdb_generate": generation_pipeline("imdb"),
         "imdb_backwards_generate": generation_pipeline("imdb_backwards"),
         "imdb_range_test": range_test_pipeline("imdb"),
+        "movielens": ratings_pipeline("movielens"),
+        "movielens_predict": ratings_prediction_pipeline("movielens"),
+        "movielens_range_test": ratings_range_test_pipeline("movielens"),
         "__default__": imdb,
     }

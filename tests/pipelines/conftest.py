@@ -53,6 +53,12 @@ def clone(project: Path, tmp_path: Path) -> Path:
     return _clone(project, tmp_path / "gradual")
 
 
+@pytest.fixture(scope="module")
+def project_clone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone that the tests of one module share."""
+    return _clone(project, tmp_path_factory.mktemp("shared") / "gradual")
+
+
 @pytest.fixture(scope="session")
 def tiny(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the project in which `kedro run --pipeline=imdb --env=tiny` has ended well."""

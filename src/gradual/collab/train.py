@@ -292,6 +292,78 @@ def train_collab(
         RatingsError: Rows are missing for what the configuration asks.
         NonFiniteLossError: Training diverged.
     """
+    setup = _set_up(ratings, parts, user_ids, item_ids, config, items, users)
+    model, net, train = setup.model, setup.task.model, setup.train
+    key = {
+        "model": model,
+        "loss": [config.loss, config.negatives, config.negatives_power, config.batch_size],
+        "data": [_hash(train), _hash(setup.valid)],
+        "side": {name: array_hash(tensor.numpy()) for name, tensor in setup.tensors.items()},
+    }
+    history = fit(
+        setup.task, config.training, name="Recommender", store=store, key=key, on_epoch=on_epoch
+    )
+    metadata = {
+        "users": setup.users.to_list(),
+        "items": setup.items.to_list(),
+        "titles": _titles(items, setup.items),
+        "features": setup.side,
+        "mean": setup.mean,
+        "offset": net.offset,
+        "time_edges": setup.edges,
+        "loss": config.loss,
+        "ratings": len(train),
+    }
+    bundle = Bundle(
+        kind=KIND,
+        config=plain(model),
+        state=_state(net, setup.rated, train),
+        metadata=metadata,
+        dependencies={"users": setup.users.hash, "items": setup.items.hash},
+    )
+    return bundle, history
+
+
+def collab_task(
+    ratings: pa.Table,
+    parts: pa.Table,
+    user_ids: pa.Table,
+    item_ids: pa.Table,
+    config: CollabConfig,
+    *,
+    items: pa.Table | None = None,
+    users: pa.Table | None = None,
+) -> CollabTask:
+    """Return what `train_collab` trains, untrained: for the learning-rate range test."""
+    return _set_up(ratings, parts, user_ids, item_ids, config, items, users).task
+
+
+@dataclass(frozen=True)
+class _SetUp:
+    """A task and what its bundle has to say about it."""
+
+    task: CollabTask
+    model: CollabModelConfig
+    users: IdMap
+    items: IdMap
+    train: Interactions
+    valid: Interactions
+    rated: Rated
+    mean: float
+    edges: list[float]
+    side: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def _set_up(
+    ratings: pa.Table,
+    parts: pa.Table,
+    user_ids: pa.Table,
+    item_ids: pa.Table,
+    config: CollabConfig,
+    items: pa.Table | None,
+    users: pa.Table | None,
+) -> _SetUp:
     user_map, item_map = IdMap.from_table(user_ids), IdMap.from_table(item_ids)
     for wanted, table, name in (
         (config.model.item_features, items, "item"),
@@ -310,7 +382,7 @@ def train_collab(
     if config.positive_from is not None:
         train, valid = (_liked(data, config.positive_from) for data in (train, valid))
     side: dict[str, Any] = {}
-    tensors: dict[str, Tensor | None] = {}
+    tensors: dict[str, Tensor] = {}
     for name, table, ids, wanted in (
         ("item_features", items, item_map, config.model.item_features),
         ("user_features", users, user_map, config.model.user_features),
@@ -330,38 +402,7 @@ def train_collab(
             **tensors,
         )
     task = CollabTask(net, train, valid, config)
-    key = {
-        "model": model,
-        "loss": [config.loss, config.negatives, config.negatives_power, config.batch_size],
-        "data": [_hash(train), _hash(valid)],
-        "side": {
-            name: array_hash(tensor.numpy())
-            for name, tensor in tensors.items()
-            if tensor is not None
-        },
-    }
-    history = fit(
-        task, config.training, name="Recommender", store=store, key=key, on_epoch=on_epoch
-    )
-    metadata = {
-        "users": user_map.to_list(),
-        "items": item_map.to_list(),
-        "titles": _titles(items, item_map),
-        "features": side,
-        "mean": mean,
-        "offset": net.offset,
-        "time_edges": edges,
-        "loss": config.loss,
-        "ratings": len(train),
-    }
-    bundle = Bundle(
-        kind=KIND,
-        config=plain(model),
-        state=_state(net, rated, train),
-        metadata=metadata,
-        dependencies={"users": user_map.hash, "items": item_map.hash},
-    )
-    return bundle, history
+    return _SetUp(task, model, user_map, item_map, train, valid, rated, mean, edges, side, tensors)
 
 
 def _state(net: CollabNet, rated: Rated, train: Interactions) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ MLflow only where one can be: nodes, notebooks and tests call these functions un
 
 import os
 
+from gradual.tracking.collab import log_recommender
 from gradual.tracking.model import (
     log_language_model,
     log_model,
@@ -35,6 +36,7 @@ __all__ = [
     "log_metrics",
     "log_model",
     "log_params",
+    "log_recommender",
     "log_text_classifier",
     "log_text_ensemble",
     "namespace",

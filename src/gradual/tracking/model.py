@@ -54,7 +54,8 @@ def log_model(
             ``context.artifacts[name]``.
         script: The model as code: defines a ``PythonModel`` and ends in ``set_model(…)``.
         input_example: A few rows as the model takes them, stored with it to show how to call it;
-            columns and types become the signature's (numbers as long or double, all else text).
+            columns and types become the signature's (numbers as long or double, all else text);
+            a column with a gap is optional.
         output_example: What the model answers to them; only columns and types are used.
         code: Parts of the package `gradual` that the script imports, as names of files and
             folders in it (`"text"`, `"splits.py"`).
@@ -257,7 +258,7 @@ def log_language_model(
 
 
 def _schema(example: pd.DataFrame) -> Schema:
-    """The columns of a table and their types in MLflow's words."""
+    """The columns of a table and their types in MLflow's words; one with a gap is optional."""
     from mlflow.types import ColSpec, Schema
     from mlflow.types.schema import Array
 
@@ -266,7 +267,12 @@ def _schema(example: pd.DataFrame) -> Schema:
             return Array("string")
         return _TYPES.get(example[name].dtype.kind, "string")
 
-    return Schema([ColSpec(kind(name), str(name)) for name in example.columns])
+    def complete(name: str) -> bool:
+        return not example[name].isna().any()
+
+    return Schema(
+        [ColSpec(kind(name), str(name), required=complete(name)) for name in example.columns]
+    )
 
 
 def _copy_code(parts: Sequence[str], folder: Path) -> Path:

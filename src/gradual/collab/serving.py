@@ -1,0 +1,72 @@
+"""One answer for every question: users without an item get lists, pairs get scores."""
+
+import numpy as np
+import pandas as pd
+
+from gradual.collab.recommender import Recommender
+
+COLUMNS = ("row", "user", "rank", "item", "title", "score", "fallback")
+
+
+def answer(
+    recommender: Recommender, questions: pd.DataFrame, *, n: int = 10, exclude_seen: bool = True
+) -> pd.DataFrame:
+    """Score pairs, and list items for users who come without one.
+
+    Args:
+        recommender: The model.
+        questions: Column `user`, and `item` where a score is wanted; ids of any type. A row
+            without an item, or without the column, asks for a list.
+        n: Length of a list.
+        exclude_seen: Leave out of a list what the user has rated in training.
+
+    Returns:
+        Sorted by question: `row` (its position in `questions`, from 0), `user` and `item` (as
+        text), `rank` (from 1 in a list, missing for a pair), `title`, `score`, and `fallback`:
+        what was unknown (`user`, `item`, `user and item`: scored by the means), or `popularity`
+        where an unknown user gets the most rated items; nothing for an answer of the model's own.
+
+    Raises:
+        ValueError: There is no row, no column `user`, or `n` is below 1.
+    """
+    if "user" not in questions:
+        raise ValueError(
+            f"there is no column 'user', only {list(questions.columns)}: send the users' ids in "
+            "'user', and 'item' where a score is wanted"
+        )
+    if questions.empty:
+        raise ValueError("there is no row: send at least one user, or user and item")
+    given = questions.reset_index(drop=True)
+    pairs = given["item"].notna() if "item" in given else pd.Series(False, index=given.index)
+    parts = []
+    if pairs.any():
+        asked = given[pairs]
+        scored = recommender.predict(asked["user"], asked["item"])
+        numbers = recommender.item_ids.encode(asked["item"])
+        titles = pd.Series(recommender.titles[numbers]).mask(numbers == 0).to_numpy()
+        parts.append(scored.assign(row=asked.index, rank=np.nan, title=titles))
+    if not pairs.all():
+        asked = given[~pairs]
+        # Each row its own list: a user who stands there twice gets two.
+        known = recommender.user_ids.encode(asked["user"])
+        numbers, scores = recommender.top_numbers(known, n, exclude_seen=exclude_seen)
+        who, place = np.nonzero(numbers >= 0)
+        found = numbers[who, place]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "row": asked.index.to_numpy()[who],
+                    "user": asked["user"].to_numpy(object)[who],
+                    "rank": place + 1,
+                    "item": recommender.item_ids.decode(found).to_pandas().to_numpy(object),
+                    "title": recommender.titles[found],
+                    "score": scores[who, place],
+                    "fallback": np.where(known[who] == 0, "popularity", ""),
+                }
+            )
+        )
+    answers = pd.concat([part.astype({"rank": "Int64"}) for part in parts])
+    answers = answers.sort_values(["row", "rank"], kind="stable")[list(COLUMNS)]
+    for name in ("user", "item", "title"):
+        answers[name] = answers[name].astype("string")
+    return answers.astype({"score": "float64", "fallback": "string"}).reset_index(drop=True)

@@ -1,0 +1,59 @@
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from gradual.collab.recommender import Recommender
+from gradual.collab.serving import answer
+from gradual.collab.train import CollabConfig, number_ids, train_collab
+
+
+@pytest.fixture(scope="module")
+def recommender(ratings: pa.Table, parts: pa.Table, items: pa.Table) -> Recommender:
+    ids = number_ids(ratings, parts)
+    bundle, _ = train_collab(ratings, parts, *ids, CollabConfig(), items=items)
+    return Recommender.from_bundle(bundle)
+
+
+def test_users_get_lists_and_pairs_get_scores(recommender: Recommender) -> None:
+    questions = pd.DataFrame({"user": [5, 15, 5, "nobody"], "item": [None, "m3", None, None]})
+    answers = answer(recommender, questions, n=4)
+
+    assert answers["row"].tolist() == [0] * 4 + [1] + [2] * 4 + [3] * 4
+    assert answers["rank"].tolist()[:4] == [1, 2, 3, 4]
+    assert pd.isna(answers["rank"][4])
+    assert answers["item"].tolist()[:4] == answers["item"].tolist()[5:9]
+    alone = recommender.predict([15], ["m3"])["score"][0]
+    assert answers["score"][4] == pytest.approx(alone)
+    assert answers["title"][4] == "Film 3"
+    assert set(answers["fallback"][-4:]) == {"popularity"}
+
+
+def test_ids_may_come_as_text(recommender: Recommender) -> None:
+    numbers = answer(recommender, pd.DataFrame({"user": [5], "item": ["m3"]}))
+    texts = answer(recommender, pd.DataFrame({"user": ["5"], "item": ["m3"]}))
+    assert numbers["score"].tolist() == texts["score"].tolist()
+
+
+def test_unknown_pairs_say_so(recommender: Recommender) -> None:
+    questions = pd.DataFrame({"user": [5, -1, -1], "item": ["new", "m3", "new"]})
+    answers = answer(recommender, questions)
+    assert answers["fallback"].tolist() == ["item", "user", "user and item"]
+    assert answers["score"].between(0, 5.5).all()
+    assert answers["score"][2] == pytest.approx(recommender.mean)
+    assert answers["title"].isna().tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("questions", "message"),
+    [
+        (pd.DataFrame({"users": [1]}), r"no column 'user', only \['users'\]"),
+        (pd.DataFrame({"user": []}), "there is no row"),
+    ],
+)
+def test_a_bad_question_is_refused(
+    recommender: Recommender, questions: pd.DataFrame, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        answer(recommender, questions)
+    with pytest.raises(ValueError, match="n is 0"):
+        answer(recommender, pd.DataFrame({"user": [5]}), n=0)

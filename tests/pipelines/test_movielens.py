@@ -1,0 +1,88 @@
+"""The pipeline on ratings from file to lists, at tiny size."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pandas as pd
+import pytest
+
+Kedro = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def workspace(project_clone: Path, kedro: Kedro) -> Path:
+    """A clone in which the pipeline has ended well at tiny size, and then answered questions."""
+    result = kedro(project_clone, "run", "--pipelines=movielens,movielens_predict", "--env=tiny")
+    assert result.returncode == 0, result.stdout
+    return project_clone
+
+
+def test_everything_people_use_is_written(workspace: Path) -> None:
+    output = workspace / "data/tiny/07_model_output/movielens"
+    lists = pd.read_parquet(output / "recommendations.parquet")
+    ratings = pd.read_csv(workspace / "data/01_raw/movie_lens_sample/ratings.csv")
+    assert set(lists["user"]) == set(ratings["userId"])
+    assert lists.groupby("user").size().max() == 10
+    assert {"similar_items", "item_biases", "item_components", "item_embeddings"} <= {
+        path.stem for path in output.iterdir()
+    }
+
+
+def test_scores_stand_beside_baselines_in_metrics_and_report(workspace: Path) -> None:
+    folder = workspace / "data/tiny/08_reporting/movielens"
+    metrics = json.loads((folder / "recommender_metrics.json").read_text())
+    assert metrics["part"] == "test"
+    assert metrics["rows"] == 1600
+    assert set(metrics["ratings"]) == {
+        "recommender", "item neighbours", "biases", "global mean"
+    }  # fmt: skip
+    page = (folder / "report.html").read_text()
+    assert metrics["headline"] in page
+    for words in ("item neighbours", "NDCG@10", "popularity lift", "Liked best"):
+        assert words in page
+
+
+def test_questions_are_answered_and_the_unknown_counted(workspace: Path) -> None:
+    answers = pd.read_parquet(workspace / "data/tiny/07_model_output/movielens/answers.parquet")
+    assert answers.groupby("row").size().tolist() == [10] * 5
+    assert set(answers[answers["user"] == "9999"]["fallback"]) == {"popularity"}
+    metrics = json.loads(
+        (workspace / "data/tiny/08_reporting/movielens/answers_metrics.json").read_text()
+    )
+    assert metrics["fallback"] == {"none": 4, "popularity": 1}
+
+
+def test_another_file_of_purchases_by_configuration(
+    project: Path, workspace: Path, kedro: Kedro
+) -> None:
+    """The example of docs/ratings.md, typed out of the page."""
+    page = (project / "docs/ratings.md").read_text()
+    files = re.findall(r"`(conf/base/shop/\w+\.yml)`.*?```yaml\n(.*?)```", page, re.DOTALL)
+    assert [Path(name).name for name, _ in files] == ["catalog.yml", "parameters.yml"]
+    for name, content in files:
+        (workspace / name).parent.mkdir(exist_ok=True)
+        (workspace / name).write_text(content)
+    (line,) = re.findall(r"```python\n( +\"shop\": .*\n)```", page)
+    registry = workspace / "src/gradual/pipeline_registry.py"
+    registry.write_text(registry.read_text().replace("    return {\n", "    return {\n" + line))
+    folder = workspace / "data/01_raw/shop"
+    folder.mkdir()
+    rows = [
+        {"customer": f"c{c:03}", "article": f"{'ab'[c % 2]}{(c * k) % 23:02}"}
+        for c in range(60)
+        for k in range(1, 13)
+    ]
+    pd.DataFrame(rows).to_csv(folder / "purchases.csv", index=False)
+
+    result = kedro(workspace, "run", "--pipeline=shop")
+
+    assert result.returncode == 0, result.stdout
+    metrics = json.loads(
+        (workspace / "data/08_reporting/shop/recommender_metrics.json").read_text()
+    )
+    assert metrics["ratings"] == {}
+    own = metrics["lists"]["recommender"]["NDCG@10"]["value"]
+    assert own > metrics["lists"]["popularity"]["NDCG@10"]["value"]
