@@ -123,6 +123,16 @@ def test_dask_fits_and_transforms_as_this_process_does(shards: Source, tmp_path:
         assert shard.read_bytes() == (tmp_path / "dask" / shard.name).read_bytes()
 
 
+def test_a_scheduler_that_cannot_be_reached_is_named(shards: Source) -> None:
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "200ms"}),
+        pytest.raises(TableError, match=r"127\.0\.0\.1:1 cannot be reached"),
+    ):
+        dumped(shards, engine="dask", scheduler="tcp://127.0.0.1:1")
+
+
 def test_without_dask_the_message_says_what_to_install(
     shards: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:

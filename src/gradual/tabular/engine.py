@@ -219,7 +219,13 @@ def _mapped(
             "set engine to local"
         ) from error
     if engine.scheduler is not None:
-        client = Client(engine.scheduler)
+        try:
+            client = Client(engine.scheduler)
+        except OSError as error:
+            raise TableError(
+                f"the Dask scheduler {engine.scheduler} cannot be reached ({error}): start it "
+                "(`dask scheduler`, `dask worker`), or correct scheduler in the parameters"
+            ) from error
     else:
         client = Client(n_workers=engine.workers, threads_per_worker=1, dashboard_address=None)
     with client:
