@@ -35,7 +35,7 @@ Net = Literal["mlp", "tabm"]
 #: One cycle of the lesson. Small matrices are faster in float32 than with a cast at every step.
 MLP_TRAINING = TrainingConfig(phases=(Phase(epochs=1, lr=1e-2),), precision="float32")
 TABM_TRAINING = TrainingConfig(
-    phases=(Phase(epochs=20, lr=2e-3),),
+    phases=(Phase(epochs=16, lr=1e-2),),
     beta2=0.999,
     eps=1e-8,
     gradient_clip=1.0,
@@ -52,7 +52,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "tabm": {
         "layers": (256, 256),
-        "dropout": 0.1,
+        "dropout": 0.2,
         "number_embedding": "piecewise_linear",
         "batch_size": 256,
         "training": TABM_TRAINING,
@@ -96,7 +96,7 @@ class TabularModelConfig:
     bins_by: BinsBy = "tree"
     frequencies: int = 16
     sigma: float = 0.1
-    members: int = 16
+    members: int = 8
     batch_size: int = None  # type: ignore[assignment]
     training: TrainingConfig = None  # type: ignore[assignment]
 
