@@ -323,8 +323,12 @@ def _resampled(truth: np.ndarray, predicted: np.ndarray, seed: int) -> dict[str,
 
 
 def _percentiles(values: np.ndarray, tail: float) -> list[float] | None:
+    """An interval, or None where no resample differs: a perfect score has no bootstrap interval."""
     values = values[np.isfinite(values)]
-    return np.quantile(values, [tail, 1 - tail]).tolist() if len(values) else None
+    if not len(values) or values.min() == values.max():
+        return None
+    low, high = np.quantile(values, [tail, 1 - tail]).tolist()
+    return [low, high]
 
 
 def _share(name: str, count: int, total: int, confidence: float) -> dict[str, Any]:

@@ -151,7 +151,8 @@ def probability_figure(predictions: pd.DataFrame) -> go.Figure:
         count = trace.name.rpartition(" ")[2]
         trace.update(name=f"{name} {count}", hovertemplate="%{y:,} pairs near %{x:.2f}")
     figure.update_xaxes(title="probability of a label")
-    figure.update_yaxes(title="pairs (log scale)", type="log")
+    most = np.log10(max(max(trace.y.max() for trace in figure.data), 1))
+    figure.update_yaxes(title="pairs (log scale)", type="log", range=[-0.1, most + 0.1])
     figure.update_layout(barmode="group", bargap=0.05)
     return _of_pairs(figure, predictions)
 
