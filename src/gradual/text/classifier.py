@@ -43,7 +43,7 @@ from gradual.text.labels import Targets, class_weights, encode_labels
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
-from gradual.training.device import resolve_device
+from gradual.training.device import resolve_device, to_device
 from gradual.training.engine import CheckpointStore, fit
 from gradual.training.files import fingerprint
 from gradual.training.history import History
@@ -159,7 +159,7 @@ class ClassifierTask(Task):
         )
 
     def _targets_of(self, documents: np.ndarray) -> Tensor:
-        return self._targets[torch.from_numpy(documents).to(self._targets.device)]
+        return self._targets[to_device(documents, self._targets.device)]
 
 
 # ------------------------------------------------------------------------------------ training

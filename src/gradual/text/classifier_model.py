@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gradual.text.awd_lstm import AWDLSTM, AWDLSTMConfig
 from gradual.training.config import Phase, TrainingConfig
+from gradual.training.device import to_device
 
 #: From the first to the last of five layer groups, each 2.6 times the rate of the one before.
 _SPAN = 2.6**4
@@ -160,8 +161,8 @@ class _ConcatPool:
         self, lengths: np.ndarray, pool_tokens: int, size: int, device: torch.device
     ) -> None:
         self._first = np.maximum(lengths - pool_tokens, 0)
-        self._ends = torch.from_numpy(lengths).to(device)
-        self._starts = torch.from_numpy(self._first).to(device)
+        self._ends = to_device(lengths, device)
+        self._starts = to_device(self._first, device)
         shape = (len(lengths), size)
         self._last = torch.zeros(shape, device=device)
         self._top = torch.full(shape, -torch.inf, device=device)
@@ -256,7 +257,7 @@ class ClassifierModel(nn.Module):
         """
         config, encoder, device = self.config, self.encoder, ids.device
         pool = _ConcatPool(lengths, config.pool_tokens, config.model.embedding_size, device)
-        first = torch.from_numpy(starts).to(device)
+        first = to_device(starts, device)
         draw = encoder.draw(len(lengths))
         hidden = encoder.zero_state(len(lengths))
         for start in range(0, int(lengths[0]), config.bptt):

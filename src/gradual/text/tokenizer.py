@@ -30,7 +30,6 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from gradual.text.corpus import mark_direction
 from gradual.text.rules import (
@@ -153,6 +152,8 @@ def tokenize(
     else:
         encoder = _Encoder(config)
         results = (encoder.encode(*batch) for batch in batches)
+
+    from tqdm import tqdm  # so that a machine without it can apply what needs no tokens
 
     code_of_word: dict[str, int] = {}
     encoded: list[tuple[np.ndarray, np.ndarray]] = []

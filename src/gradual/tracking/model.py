@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 # What a text model imports: the packages and the parts of this one.
 TEXT_REQUIREMENTS = ("numpy", "pandas", "pyarrow", "safetensors", "spacy", "torch", "tqdm")
+UNIT_REQUIREMENTS = {"subword": ("sentencepiece",), "character": ("wcwidth",)}
+LANGUAGE_REQUIREMENTS = {"ja": ("sudachidict-core", "sudachipy")}
 TEXT_CODE = ("decisions.py", "splits.py", "text", "training")
 
 # MLflow's type by the kind of a NumPy type; all else is text. Wide types only: whoever asks a
@@ -151,7 +153,7 @@ def log_text_classifier(
         input_example=input_example,
         output_example=answer,
         code=TEXT_CODE,
-        requirements=TEXT_REQUIREMENTS,
+        requirements=_text_requirements(bundle),
         name=name,
         registered_name=registered_name,
         alias=alias,
@@ -197,7 +199,7 @@ def log_text_ensemble(
         input_example=pd.DataFrame({"text": input_example}),
         output_example=answer,
         code=TEXT_CODE,
-        requirements=TEXT_REQUIREMENTS,
+        requirements=_text_requirements(*bundles.values()),
         name=name,
         registered_name=registered_name,
         alias=alias,
@@ -243,7 +245,7 @@ def log_language_model(
         input_example=pd.DataFrame({"prompt": list(writing.prompts)}),
         output_example=pd.DataFrame({"text": [entry["text"] for entry in answer]}, dtype="str"),
         code=TEXT_CODE,
-        requirements=TEXT_REQUIREMENTS,
+        requirements=_text_requirements(bundle),
         name=name,
         registered_name=registered_name,
         alias=alias,
@@ -293,3 +295,15 @@ def _copy_code(parts: Sequence[str], folder: Path) -> Path:
 def _versions(requirements: Sequence[str]) -> list[str]:
     """The installed versions, without a local tag such as `+cpu`, which no registry has."""
     return [f"{name}=={version(name).partition('+')[0]}" for name in requirements]
+
+
+def _text_requirements(*bundles: Bundle) -> list[str]:
+    """Return the packages that text models import, those of their tokenizers included."""
+    packages = set(TEXT_REQUIREMENTS)
+    for bundle in bundles:
+        tokenizer = bundle.metadata.get("tokenizer") or {}
+        unit = tokenizer.get("unit", "word")
+        packages.update(UNIT_REQUIREMENTS.get(unit, ()))
+        if unit == "word":
+            packages.update(LANGUAGE_REQUIREMENTS.get(tokenizer.get("language", "en"), ()))
+    return sorted(packages)

@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 import torch
 
 from gradual.training.config import Precision
@@ -81,3 +82,15 @@ def set_random_state(state: dict[str, torch.Tensor], device: torch.device) -> No
         torch.cuda.set_rng_state(state["cuda"], device)
     elif device.type == "mps" and "mps" in state:
         torch.mps.set_rng_state(state["mps"])
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Return an array as a tensor on a device, without waiting for a GPU to be done.
+
+    A GPU copies from pinned memory by itself; from any other the program would have to wait for
+    all that the GPU was told before.
+    """
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -4,8 +4,10 @@ import logging
 import sys
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    import tqdm
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +26,11 @@ class Progress:
     def __init__(self, name: str, total: int, done: int) -> None:
         self._name, self._total, self._done, self._first = name, total, done, done
         self._begin = self._logged = time.monotonic()
-        # On a terminal only: tqdm's own test of that is disable=None.
-        self._bar = tqdm(
-            total=total, initial=done, desc=name, unit="step", disable=None, leave=False
-        )
-        self._terminal = not self._bar.disable and sys.stderr.isatty()
+        self._bar: tqdm.tqdm | None = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm as bar  # so that a machine without it can train too
+
+            self._bar = bar(total=total, initial=done, desc=name, unit="step", leave=False)
 
     def __enter__(self) -> "Progress":
         return self
@@ -39,7 +41,8 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def show(self, where: str, done: int, figures: dict[str, float]) -> None:
         """Show the state after ``done`` steps of the stage.
@@ -50,7 +53,7 @@ class Progress:
             figures: loss, rate, last metric.
         """
         steps, self._done = done - self._done, done
-        if self._terminal:
+        if self._bar is not None:
             self._bar.set_description(f"{self._name}: {where}", refresh=False)
             self._bar.set_postfix_str(_words(figures), refresh=False)
             self._bar.update(steps)
@@ -71,10 +74,12 @@ class Progress:
 
     def epoch(self, where: str, figures: dict[str, float]) -> None:
         """Log an epoch's figures in one line."""
-        self._bar.clear()
+        if self._bar is not None:
+            self._bar.clear()
         self._logged = time.monotonic()
         logger.info("%s: %s done, %s", self._name, where, _words(figures))
-        self._bar.refresh()
+        if self._bar is not None:
+            self._bar.refresh()
 
 
 def duration(seconds: float) -> str:
