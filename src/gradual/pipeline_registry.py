@@ -4,7 +4,14 @@ import warnings
 
 from kedro.pipeline import Pipeline
 
-from gradual.pipelines import collab, language_model, text_classifier, text_data, text_ensemble
+from gradual.pipelines import (
+    collab,
+    language_model,
+    tabular,
+    text_classifier,
+    text_data,
+    text_ensemble,
+)
 
 # Where a pipeline reads another namespace's data Kedro suspects a slip.
 warnings.filterwarnings("ignore", "One or more dataset names contain '.'", UserWarning)
@@ -107,6 +114,28 @@ def ensemble_pipeline(namespace: str, forward: str, backward: str) -> Pipeline:
     return text_pipeline(forward) + text_pipeline(backward, source=forward) + ensemble
 
 
+def tabular_pipeline(namespace: str) -> Pipeline:
+    """Return table → net beside its rivals → report for the data source called `namespace`.
+
+    Args:
+        namespace: Name of the data source; its catalog entries and parameters begin with it.
+
+    Returns:
+        The whole pipeline on that table.
+    """
+    return Pipeline(tabular.create_pipeline(), namespace=namespace)
+
+
+def tabular_prediction_pipeline(namespace: str) -> Pipeline:
+    """Return the pipeline that predicts `<namespace>.new_rows` with the stored model."""
+    return Pipeline(tabular.create_prediction_pipeline(), namespace=namespace)
+
+
+def tabular_range_test_pipeline(namespace: str) -> Pipeline:
+    """Return the learning-rate range test of the net of `namespace`, on what is stored."""
+    return Pipeline(tabular.create_range_test_pipeline(), namespace=namespace)
+
+
 def _files_of(source: str | None) -> dict[str, str]:
     """Return where a text pipeline finds its files, if they are another data source's."""
     if source is None:
@@ -146,5 +175,9 @@ def register_pipelines() -> dict[str, Pipeline]:
         "movielens": ratings_pipeline("movielens"),
         "movielens_predict": ratings_prediction_pipeline("movielens"),
         "movielens_range_test": ratings_range_test_pipeline("movielens"),
+        "adult": tabular_pipeline("adult"),
+        "adult_predict": tabular_prediction_pipeline("adult"),
+        "adult_range_test": tabular_range_test_pipeline("adult"),
+        "shop_sales": tabular_pipeline("shop_sales"),
         "__default__": imdb,
     }

@@ -4,6 +4,8 @@ import pyarrow as pa
 import pytest
 
 from gradual.evaluation.interpretation import (
+    InterpretationConfig,
+    embedding_table,
     most_wrong,
     partial_dependence,
     permutation_importance,
@@ -121,6 +123,25 @@ def test_the_plane_of_one_dimension_or_one_vector() -> None:
     plane, shares = principal_plane(np.array([[1.0, 2.0, 3.0]]))
     assert plane.tolist() == [[0, 0]]
     assert shares.tolist() == [0, 0]
+
+
+def test_embeddings_become_a_table_with_rows_and_targets() -> None:
+    vectors = {"job": np.array([[0.0, 0, 0], [1, 2, 3], [3, 2, 1]])}
+    codes = {"job": np.array([1, 1, 2, 1])}
+    levels = {"job": ["#na#", "smith", "baker"]}
+    frame = embedding_table(vectors, levels, codes, np.array([1.0, 0, 1, 0]))
+    assert frame["level"].tolist() == ["#na#", "smith", "baker"]
+    assert frame["rows"].tolist() == [0, 3, 1]
+    assert frame["target"].tolist()[1:] == pytest.approx([1 / 3, 1])
+    assert np.isnan(frame["target"][0])
+    assert frame["vector"][1].tolist() == [1, 2, 3]
+    assert frame["x_share"][0] + frame["y_share"][0] == pytest.approx(1)
+    assert embedding_table(vectors, levels, codes)["target"].isna().all()
+
+
+def test_settings_below_one_are_refused() -> None:
+    with pytest.raises(ValueError, match="repeats is 0"):
+        InterpretationConfig(repeats=0)
 
 
 def test_most_wrong_rows_keep_their_inputs(table: pa.Table) -> None:

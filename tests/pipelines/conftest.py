@@ -60,9 +60,19 @@ def project_clone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
-def tiny(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trial(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives a clone of the project in which `kedro run --env=tiny` of a pipeline has ended well."""
+
+    def run(pipeline: str) -> Path:
+        workspace = _clone(project, tmp_path_factory.mktemp("project") / "gradual")
+        result = _kedro(workspace, "run", f"--pipeline={pipeline}", "--env=tiny")
+        assert result.returncode == 0, result.stdout
+        return workspace
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny(trial: Callable[[str], Path]) -> Path:
     """A clone of the project in which `kedro run --pipeline=imdb --env=tiny` has ended well."""
-    workspace = _clone(project, tmp_path_factory.mktemp("project") / "gradual")
-    result = _kedro(workspace, "run", "--pipeline=imdb", "--env=tiny")
-    assert result.returncode == 0, result.stdout
-    return workspace
+    return trial("imdb")

@@ -41,9 +41,17 @@ def test_stratified_parts_keep_the_shares() -> None:
         assert abs(labels.count("a") - labels.count("b")) <= 1
 
 
-@pytest.mark.parametrize("gap", [None, float("nan")])
-def test_rows_without_a_target_are_refused_or_left_out(gap: float | None) -> None:
-    holed = pa.table({"y": pa.array([1.0, gap, 3.0, gap, *range(20)], from_pandas=False)})
+@pytest.mark.parametrize(
+    "target",
+    [
+        pa.array([1.0, None, 3.0, None, *range(20)]),
+        pa.array([1.0, float("nan"), 3.0, float("nan"), *range(20)], from_pandas=False),
+        pa.array(["a", " ?", "b", "", *"ab" * 10]),
+        pa.array(["a", None, "b", " ", *"ab" * 10]).dictionary_encode(),
+    ],
+)
+def test_rows_without_a_target_are_refused_or_left_out(target: pa.Array) -> None:
+    holed = pa.table({"y": target})
     with pytest.raises(ValueError, match=r"row 1 .* and 1 others .* 'y'.*leave_out"):
         split_rows(holed, ["y"], RowsConfig())
     splits = split_rows(holed, ["y"], RowsConfig(missing_target="leave_out"))

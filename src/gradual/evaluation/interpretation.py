@@ -7,6 +7,7 @@ lines are asked the same questions in the same units.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,36 @@ import pyarrow.compute as pc
 
 Predict = Callable[[pa.Table], np.ndarray]
 """Raw rows to predictions ``(n, outputs)``: probabilities, or values of the target."""
+
+
+@dataclass(frozen=True)
+class InterpretationConfig:
+    """How closely a model is looked at; more rows and repeats take longer and vary less.
+
+    Attributes:
+        importance_rows: Held-out rows whose columns are shuffled, at most.
+        repeats: Shuffles of each column.
+        dependence_rows: Held-out rows that partial dependence averages over, at most.
+        dependence_columns: Columns whose partial dependence is drawn, the most important ones.
+        points: Values of each column, at most.
+        worst_rows: Most wrong rows to show.
+        seed: Chooses rows and shuffles.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    importance_rows: int = 2000
+    repeats: int = 5
+    dependence_rows: int = 400
+    dependence_columns: int = 9
+    points: int = 12
+    worst_rows: int = 15
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name != "seed" and value < 1:
+                raise ValueError(f"{name} is {value}: use 1 or more")
 
 
 def sample_rows(table: pa.Table, rows: int, seed: int) -> np.ndarray:
@@ -206,6 +237,52 @@ def principal_plane(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if total > 0:
         shares[:kept] = sizes[:kept] ** 2 / total
     return coordinates, shares
+
+
+def embedding_table(
+    vectors: Mapping[str, np.ndarray],
+    levels: Mapping[str, Sequence[str]],
+    codes: Mapping[str, np.ndarray],
+    values: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Put learned vectors into a table that other models, and `table_figures`, can use.
+
+    Args:
+        vectors: By column, ``(codes, size)``, one row a code.
+        levels: By column, the name of each code.
+        codes: By column, ``(n,)`` codes of the training rows.
+        values: ``(n,)`` the target of the training rows, where one number says it.
+
+    Returns:
+        One row a level: ``column``, ``code``, ``level``, ``rows`` (training rows), ``vector``,
+        ``x`` and ``y`` (see `principal_plane`), ``x_share`` and ``y_share`` of the variance, and
+        ``target``, the mean of the values, NaN where unknown.
+    """
+    parts = []
+    for name, matrix in vectors.items():
+        plane, shares = principal_plane(matrix)
+        n = len(matrix)
+        rows = np.bincount(codes[name], minlength=n)
+        total = np.full(n, np.nan)
+        if values is not None:
+            total = np.bincount(codes[name], values, minlength=n)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "column": name,
+                    "code": np.arange(n),
+                    "level": [str(level) for level in levels[name]],
+                    "rows": rows,
+                    "vector": list(np.asarray(matrix, np.float32)),
+                    "x": plane[:, 0],
+                    "y": plane[:, 1],
+                    "x_share": shares[0],
+                    "y_share": shares[1],
+                    "target": np.divide(total, rows, out=np.full(n, np.nan), where=rows > 0),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
 
 
 def most_wrong(

@@ -62,7 +62,7 @@ def comparison_figure(scores: pd.DataFrame, chosen: str, subtitle: str) -> go.Fi
     finish(
         figure, "All models on the same rows", subtitle, max(HEIGHT - 80, 30 * len(models) + 190)
     )
-    return figure.update_layout(margin={"t": 110, "b": 50})
+    return figure.update_layout(margin={"t": 125, "b": 50})
 
 
 def importance_figure(importance: pd.DataFrame, loss: str, columns: int = 25) -> go.Figure:

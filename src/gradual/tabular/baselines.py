@@ -92,20 +92,20 @@ class Baseline(TableModel):
         name: BaselineName,
         preprocessor: Preprocessor,
         target: Target,
-        features: _Features,
+        features: Features,
         estimators: list[Any],
         constant: np.ndarray,
         seconds: float,
     ) -> None:
         super().__init__(preprocessor, target)
         self.name, self.estimators, self.seconds = name, estimators, seconds
-        self._features, self._constant = features, constant
+        self.features, self.constant = features, constant
 
     def predict_encoded(self, encoded: pa.Table) -> np.ndarray:
         """See `TableModel.predict_encoded`."""
         if not self.estimators:
-            return np.tile(self._constant, (encoded.num_rows, 1))
-        matrix = self._features(encoded)
+            return np.tile(self.constant, (encoded.num_rows, 1))
+        matrix = self.features(encoded)
         if self.target.kind == "regression":
             values = np.stack([model.predict(matrix) for model in self.estimators], 1)
             return self.target.from_model(values)
@@ -153,7 +153,7 @@ def fit_baseline(
     fitted = fit_target(targets, train, target)
     truth = fitted.encode(targets, train)
     estimators: list[Any] = []
-    features = _Features(name, preprocessor, net)
+    features = Features(name, preprocessor, net)
     if name != "constant":
         x, held_out = features(encoded.take(train)), None
         if name.startswith("boosting") and len(valid):
@@ -218,7 +218,7 @@ def _estimator(
     )
 
 
-class _Features:
+class Features:
     """What a baseline reads of an encoded table.
 
     Attributes:
@@ -227,15 +227,15 @@ class _Features:
 
     def __init__(self, name: str, preprocessor: Preprocessor, net: TabularModel | None) -> None:
         self._name, self._preprocessor = name, preprocessor
-        self._vectors: list[np.ndarray] = []
+        self.vectors: list[np.ndarray] = []
         counts = list(preprocessor.cardinalities.values())
         numbers = len(preprocessor.continuous)
         self.unordered = np.array([n <= _MOST_CODES for n in counts] + [False] * numbers)
         if name == "boosting_on_embeddings":
             if net is None:
                 raise ValueError("boosting_on_embeddings needs the net whose embeddings it reads")
-            self._vectors = list(net.embeddings().values())
-            width = sum(one.shape[1] for one in self._vectors) + numbers
+            self.vectors = list(net.embeddings().values())
+            width = sum(one.shape[1] for one in self.vectors) + numbers
             self.unordered = np.zeros(width, bool)
 
     def __call__(self, encoded: pa.Table) -> Any:
@@ -244,8 +244,8 @@ class _Features:
         numbers = numbers_of(encoded, self._preprocessor.continuous).numpy()
         if self._name == "linear":
             return _one_hot(codes, numbers, list(self._preprocessor.cardinalities.values()))
-        if self._vectors:
-            parts = [vectors[code] for vectors, code in zip(self._vectors, codes.T, strict=True)]
+        if self.vectors:
+            parts = [vectors[code] for vectors, code in zip(self.vectors, codes.T, strict=True)]
             return np.concatenate([*parts, numbers], 1)
         return np.concatenate([codes, numbers], 1, dtype=np.float64)
 

@@ -44,13 +44,18 @@ class TableModel(ABC):
         """
 
     def predict(
-        self, frame: pd.DataFrame | pa.Table, *, report: TransformReport | None = None
+        self,
+        frame: pd.DataFrame | pa.Table,
+        *,
+        report: TransformReport | None = None,
+        first_row: int = 0,
     ) -> pd.DataFrame:
         """Predict raw rows.
 
         Args:
             frame: At least the columns that the preprocessor was fitted on.
             report: Counts unseen levels and filled gaps.
+            first_row: Number of the first row, for messages.
 
         Returns:
             One row a row, in order. Classes: `label`, and `probability_<class>` for each class.
@@ -60,7 +65,7 @@ class TableModel(ABC):
         Raises:
             ValueError: A column is missing, or a value is of no use; names column and row.
         """
-        encoded = self.preprocessor.transform(as_table(frame), report=report)
+        encoded = self.preprocessor.transform(as_table(frame), report=report, first_row=first_row)
         return prediction_frame(self.target, self.predict_encoded(encoded))
 
 

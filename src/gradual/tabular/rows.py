@@ -10,6 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gradual.splits import Split, validation_mask
+from gradual.tabular.columns import TableError, TextConfig, as_levels, column
+from gradual.tabular.engine import EngineConfig, fit_source
+from gradual.tabular.preprocessing import PartialFit, PreprocessingConfig, Preprocessor
+from gradual.tabular.sources import of_table
 
 Part = Literal["train", "valid", "test"]
 
@@ -86,8 +90,10 @@ def _known(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> np.nd
     """Which rows have a value in every target column."""
     known = np.ones(table.num_rows, bool)
     for name in targets:
-        values = table[name]
-        gaps = values.is_null(nan_is_null=True).to_numpy()
+        levels = as_levels(column(table, name), name, TextConfig())
+        # One entry more at the end, for the index -1 of a missing value.
+        missing = np.append(levels.texts.is_null().to_numpy(zero_copy_only=False), True)
+        gaps = missing[levels.indices]
         if gaps.any() and config.missing_target == "refuse":
             raise ValueError(
                 f"row {int(gaps.argmax())} (the first is 0) and {int(gaps.sum()) - 1:,} others "
@@ -111,3 +117,24 @@ def _choose(table: pa.Table, rows: np.ndarray, split: Split, part: Part) -> np.n
         return validation_mask(chosen, split)
     except ValueError as error:
         raise ValueError(f"rows.{part}: {error}") from error
+
+
+def fit_rows(
+    table: pa.Table, rows: np.ndarray, config: PreprocessingConfig, engine: EngineConfig
+) -> Preprocessor:
+    """Fit a preprocessor on some rows of a table.
+
+    Args:
+        table: Raw rows.
+        rows: Numbers of the training rows.
+        config: What to do with which columns.
+        engine: Where to do it.
+
+    Raises:
+        TableError: As `gradual.tabular.preprocessing.fit`; rows are counted in the whole table.
+    """
+    try:
+        return fit_source(of_table(table.take(rows)), config, engine)
+    except TableError:
+        PartialFit.of(table, config)  # finds the same fault, or an earlier one, by its row here
+        raise

@@ -165,14 +165,15 @@ def train_tabular(
 def as_table(frame: pa.Table | pd.DataFrame) -> pa.Table:
     """A pandas or Arrow table as an Arrow table, without an index.
 
-    Raises:
-        ValueError: pandas holds what Arrow has no type for; the message names the column.
+    A pandas column that mixes types is read as texts, so that the preprocessor can name the row
+    that does not fit.
     """
     if isinstance(frame, pa.Table):
         return frame
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise ValueError(
-            f"the table holds values of mixed types: {error.args[-1]}; give each column one type"
-        ) from error
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        texts = frame.copy()
+        for name in [name for name, kind in frame.dtypes.items() if kind.kind == "O"]:
+            texts[name] = frame[name].map(str, na_action="ignore")
+        return pa.Table.from_pandas(texts, preserve_index=False)

@@ -23,6 +23,7 @@ from gradual.tracking.run import (
     namespace,
     set_tags,
 )
+from gradual.tracking.tabular import log_tabular_model
 
 # Read when MLflow is imported: nothing is to be reported to its makers, nor waited for offline.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -37,6 +38,7 @@ __all__ = [
     "log_model",
     "log_params",
     "log_recommender",
+    "log_tabular_model",
     "log_text_classifier",
     "log_text_ensemble",
     "namespace",

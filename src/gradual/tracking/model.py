@@ -44,6 +44,7 @@ def log_model(
     registered_name: str | None = None,
     alias: str | None = None,
     params: Mapping[str, Any] | None = None,
+    checks_types: bool = False,
 ) -> str | None:
     """Log a model made of bundles as an MLflow model that takes a table and answers with one.
 
@@ -67,6 +68,9 @@ def log_model(
         alias: Point this alias (`champion`, …) of the registered model to the new version.
         params: Default by name of what a caller may set at each prediction (`params` of the
             script's ``predict``); None for nothing.
+        checks_types: The model says itself what is wrong with a value, and takes every input
+            column as it comes. MLflow would refuse whole numbers where the signature says double,
+            and its messages name no row.
 
     Returns:
         The model's URI (`models:/m-…`), or None where no run is active.
@@ -84,7 +88,8 @@ def log_model(
 
     from gradual.training.bundle import save_bundle
 
-    signature = ModelSignature(inputs=_schema(input_example), outputs=_schema(output_example))
+    inputs = _schema(input_example, any_type=checks_types)
+    signature = ModelSignature(inputs=inputs, outputs=_schema(output_example))
     if params:
         signature.params = infer_signature(params=dict(params)).params
     with tempfile.TemporaryDirectory() as folder:
@@ -259,10 +264,10 @@ def log_language_model(
     )
 
 
-def _schema(example: pd.DataFrame) -> Schema:
+def _schema(example: pd.DataFrame, *, any_type: bool = False) -> Schema:
     """The columns of a table and their types in MLflow's words; one with a gap is optional."""
     from mlflow.types import ColSpec, Schema
-    from mlflow.types.schema import Array
+    from mlflow.types.schema import AnyType, Array
 
     def kind(name: str) -> str | Array:
         if len(example) and isinstance(example[name].iloc[0], list):
@@ -272,6 +277,8 @@ def _schema(example: pd.DataFrame) -> Schema:
     def complete(name: str) -> bool:
         return not example[name].isna().any()
 
+    if any_type:  # MLflow knows `any` as an optional column only: the model asks for it itself
+        return Schema([ColSpec(AnyType(), str(name), required=False) for name in example])
     return Schema(
         [ColSpec(kind(name), str(name), required=complete(name)) for name in example.columns]
     )

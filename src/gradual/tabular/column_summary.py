@@ -1,0 +1,62 @@
+"""What became of each column: its levels or scale, and what is unusual in the held-out rows."""
+
+import pandas as pd
+import pyarrow as pa
+
+from gradual.tabular.preprocessing import Preprocessor, TransformReport
+
+
+def column_summary(preprocessor: Preprocessor, held_out: pa.Table) -> pd.DataFrame:
+    """Describe each encoded column.
+
+    Args:
+        preprocessor: Fitted on the training rows.
+        held_out: Raw rows that are scored.
+
+    Returns:
+        One row a column: ``column``, ``kind`` (`levels` or `number`), ``codes`` (of levels, 0 for
+        `#na#` included), ``fill`` (of gaps in a number, in its unit), ``training_gaps``, and of
+        the rows held out ``gaps`` and ``unseen`` values, whose level training has not.
+    """
+    report = TransformReport()
+    preprocessor.transform(held_out, report=report)
+    gaps_noted = {numbers.indicator for numbers in preprocessor.continuous_columns}
+    rows = [
+        {
+            "column": levels.name,
+            "kind": "levels",
+            "codes": levels.cardinality,
+            "training_gaps": levels.gaps,
+            "gaps": report.gaps[levels.name],
+            "unseen": report.unseen[levels.name],
+        }
+        for levels in preprocessor.categorical_columns
+        if levels.name not in gaps_noted
+    ] + [
+        {
+            "column": numbers.name,
+            "kind": "number",
+            "fill": numbers.fill,
+            "training_gaps": numbers.gaps,
+            "gaps": report.gaps[numbers.name],
+        }
+        for numbers in preprocessor.continuous_columns
+    ]
+    frame = pd.DataFrame(rows).reindex(
+        columns=["column", "kind", "codes", "fill", "training_gaps", "gaps", "unseen"]
+    )
+    return frame.astype(dict.fromkeys(["codes", "training_gaps", "gaps", "unseen"], "Int64"))
+
+
+def unusual(report: TransformReport) -> pd.DataFrame:
+    """Tell a report of transformed rows as a table.
+
+    Returns:
+        One row a column with anything unusual, the most first: ``column``, ``gaps``, ``unseen``
+        (values whose level training has not), ``share`` of the rows.
+    """
+    frame = pd.DataFrame({"gaps": report.gaps, "unseen": report.unseen}, dtype="Int64").fillna(0)
+    total = frame["gaps"] + frame["unseen"]
+    frame["share"] = total / max(report.rows, 1)
+    frame = frame[total > 0].sort_values("share", ascending=False, kind="stable")
+    return frame.rename_axis("column").reset_index()

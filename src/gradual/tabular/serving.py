@@ -1,0 +1,247 @@
+"""The models on tables that can be stored and served, by their bundle: nets and baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+from scipy.special import expit, logit, softmax
+
+from gradual.tabular.baselines import BASELINES, Baseline
+from gradual.tabular.columns import TableError
+from gradual.tabular.predict import TableModel, TabularModel
+from gradual.tabular.preprocessing import Preprocessor, TransformReport
+from gradual.tabular.sources import Source
+from gradual.tabular.targets import Target
+from gradual.tabular.task import codes_of, numbers_of
+from gradual.tabular.train import KIND
+from gradual.tabular.trees import Trees, pack_boosting, pack_forest
+from gradual.training.bundle import Bundle
+
+BASELINE = "tabular_baseline"
+_VECTORS = "vectors"
+
+
+@dataclass(frozen=True)
+class ServingConfig:
+    """Which of the compared models is kept, explained and logged.
+
+    Attributes:
+        model: `best` (the best on the validation rows), `net`, or a baseline's name.
+        registered_name: Register it in MLflow as the next version of this name; None for not.
+        alias: Point this alias of the registered model to the new version.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    model: str = "best"
+    registered_name: str | None = None
+    alias: str | None = None
+
+    def __post_init__(self) -> None:
+        names = ("best", "net", *BASELINES)
+        if self.model not in names:
+            raise ValueError(f"model is {self.model!r}: use one of {', '.join(names)}")
+        if self.alias is not None and self.registered_name is None:
+            raise ValueError(f"alias is {self.alias!r}, which needs a registered_name: give one")
+
+
+def baseline_bundle(baseline: Baseline) -> Bundle:
+    """Store a fitted baseline as plain arrays.
+
+    Returns:
+        A bundle that `StoredBaseline.from_bundle` reads. Trees are packed (see
+        `gradual.tabular.trees`); a constant is a line without a slope.
+    """
+    state: dict[str, torch.Tensor] = {}
+    linear = baseline.name in ("constant", "linear")
+    if linear:
+        coefficients, intercept = _lines(baseline)
+        state = {
+            "coefficients": torch.from_numpy(coefficients),
+            "intercept": torch.from_numpy(intercept),
+        }
+    for number, estimator in enumerate([] if linear else baseline.estimators):
+        pack = pack_forest if baseline.name == "forest" else pack_boosting
+        state |= {f"{number}.{key}": value for key, value in pack(estimator).state().items()}
+    for place, vectors in enumerate(baseline.features.vectors):
+        state[f"{_VECTORS}.{place}"] = torch.from_numpy(np.array(vectors))
+    preprocessor = baseline.preprocessor
+    return Bundle(
+        kind=BASELINE,
+        config={"name": baseline.name},
+        state=state,
+        metadata={"preprocessor": preprocessor.to_dict(), "target": baseline.target.to_dict()},
+        dependencies={"preprocessor": preprocessor.hash},
+    )
+
+
+def _lines(baseline: Baseline) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients `(outputs, columns)` on one-hot codes and numbers, intercepts `(outputs,)`."""
+    if baseline.name == "linear":
+        each = [(np.atleast_2d(m.coef_), np.atleast_1d(m.intercept_)) for m in baseline.estimators]
+        return np.concatenate([c for c, _ in each]), np.concatenate([i for _, i in each])
+    target, constant = baseline.target, np.asarray(baseline.constant, np.float64)
+    if target.kind == "regression":
+        intercept = target.to_model(constant[None])[0].astype(np.float64)
+    elif target.kind == "multilabel":
+        intercept = logit(constant)
+    else:
+        intercept = np.log(constant)
+        if len(intercept) == 2:
+            intercept = intercept[1:] - intercept[:1]
+    preprocessor = baseline.preprocessor
+    width = sum(preprocessor.cardinalities.values()) + len(preprocessor.continuous)
+    return np.zeros((len(intercept), width)), intercept
+
+
+class StoredBaseline(TableModel):
+    """A baseline out of a bundle; it answers as the one that was stored."""
+
+    def __init__(
+        self,
+        name: str,
+        state: dict[str, torch.Tensor],
+        preprocessor: Preprocessor,
+        target: Target,
+    ) -> None:
+        super().__init__(preprocessor, target)
+        self.name = name
+        arrays = {key: tensor.numpy() for key, tensor in state.items()}
+        groups: dict[str, dict[str, np.ndarray]] = {}
+        for key, array in arrays.items():
+            group, _, rest = key.rpartition(".")
+            groups.setdefault(group, {})[rest] = array
+        self._lines = groups.pop("", {})
+        vectors = groups.pop(_VECTORS, {})
+        self._vectors = [vectors[key] for key in sorted(vectors, key=int)]
+        self._trees = [Trees(**groups[key]) for key in sorted(groups, key=int)]
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> StoredBaseline:
+        """Rebuild the baseline that `baseline_bundle` stored."""
+        return cls(
+            bundle.config["name"],
+            bundle.state,
+            Preprocessor.from_dict(bundle.metadata["preprocessor"]),
+            Target.from_dict(bundle.metadata["target"]),
+        )
+
+    def predict_encoded(self, encoded: pa.Table) -> np.ndarray:
+        """See `TableModel.predict_encoded`."""
+        kind = self.target.kind
+        outputs = self._outputs(encoded)
+        if kind == "regression":
+            return self.target.from_model(outputs)
+        if self.name == "forest":  # shares of no and yes, a pair for each label
+            return outputs[:, 1::2] if kind == "multilabel" else outputs
+        if kind == "multilabel":
+            return expit(outputs)
+        if outputs.shape[1] == 1:
+            yes = expit(outputs[:, 0])
+            return np.stack([1 - yes, yes], axis=1)
+        return softmax(outputs, axis=1)
+
+    def _outputs(self, encoded: pa.Table) -> np.ndarray:
+        codes = codes_of(encoded, self.preprocessor.cardinalities).numpy()
+        numbers = numbers_of(encoded, self.preprocessor.continuous).numpy().astype(np.float64)
+        if self._lines:
+            slopes = self._lines["coefficients"].T  # (columns, outputs)
+            first = np.cumsum([0, *self.preprocessor.cardinalities.values()])
+            levels = sum(
+                (slopes[start + code] for start, code in zip(first, codes.T, strict=False))
+            )
+            return self._lines["intercept"] + levels + numbers @ slopes[first[-1] :]
+        if self._vectors:
+            parts = [vectors[code] for vectors, code in zip(self._vectors, codes.T, strict=True)]
+            matrix = np.concatenate([*parts, numbers.astype(np.float32)], axis=1)
+        else:
+            matrix = np.concatenate([codes, numbers], axis=1, dtype=np.float64)
+        return np.concatenate([trees.outputs(matrix) for trees in self._trees], axis=1)
+
+
+def model_from_bundle(bundle: Bundle) -> TableModel:
+    """Rebuild whatever model on a table a bundle holds, on the CPU.
+
+    Raises:
+        ValueError: The bundle is of another kind.
+    """
+    if bundle.kind == BASELINE:
+        return StoredBaseline.from_bundle(bundle)
+    if bundle.kind == KIND:
+        return TabularModel.from_bundle(bundle, device="cpu")
+    raise ValueError(
+        f"this is a {bundle.kind!r} bundle, not a model on a table ({KIND!r} or {BASELINE!r}): "
+        "correct its path in the catalog"
+    )
+
+
+def predict_source(model: TableModel, source: Source) -> tuple[pd.DataFrame, TransformReport]:
+    """Predict all rows of a source, one chunk at a time.
+
+    Args:
+        model: The model.
+        source: Raw rows with at least the columns that the model takes.
+
+    Returns:
+        One row a row: ``row`` (its number) and what `TableModel.predict` says; and the counts of
+        gaps and unseen levels.
+
+    Raises:
+        TableError: There are no rows, a column is missing, or a value cannot be used; the message
+            names column and row.
+    """
+    report = TransformReport()
+    found = [
+        model.predict(chunk, report=report, first_row=report.rows) for chunk in source.chunks()
+    ]
+    if report.rows == 0:
+        raise TableError(f"{source.parts[0].name} has no rows to predict: give some")
+    predictions = pd.concat(found, ignore_index=True)
+    predictions.insert(0, "row", np.arange(len(predictions)))
+    return predictions, report
+
+
+def row_losses(target: Target, found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How wrong each prediction is: `(n,)`, in the unit of `loss_name`.
+
+    Args:
+        target: What is predicted.
+        found: `(n, outputs)` probabilities or values.
+        truth: From `Target.encode`.
+    """
+    if target.kind == "regression":
+        if target.config.log:
+            return np.abs(np.log1p(found) - np.log1p(truth)).mean(axis=1)
+        return np.abs(found - truth).mean(axis=1)
+    sure = found.astype(np.float64).clip(1e-7, 1 - 1e-7)
+    if target.kind == "multilabel":
+        return -np.where(truth > 0, np.log(sure), np.log1p(-sure)).mean(axis=1)
+    return -np.log(sure[np.arange(len(truth)), truth])
+
+
+def loss_name(target: Target) -> str:
+    """What `row_losses` gives, with its unit."""
+    if target.kind == "regression":
+        return "absolute error of log(1 + value)" if target.config.log else "absolute error"
+    return "log loss (nats)"
+
+
+def json_like(table: pa.Table) -> pd.DataFrame:
+    """Raw rows with the types that JSON knows, as whoever asks a served model sends them.
+
+    Numbers become floating ones (a later row may have a gap), dates become ISO texts.
+    """
+    columns: dict[str, pa.ChunkedArray] = {}
+    for name in table.column_names:
+        values = table[name]
+        kind = values.type
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            values = values.cast(pa.float64())
+        elif not pa.types.is_boolean(kind):
+            values = values.cast(pa.string())
+        columns[name] = values
+    return pa.table(columns).to_pandas()
