@@ -1,9 +1,14 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from gradual.collab.ratings import RatingsSplit, split_ratings
 from gradual.splits import Split
+
+sys.path.insert(0, str(Path(__file__).parent))  # for collab_config
 
 
 def make_ratings(users: int = 60, items: int = 40, filled: float = 0.4, seed: int = 0) -> pa.Table:

@@ -53,6 +53,7 @@ class Recommender:
         user_times: ``(users, bins)`` biases in time, or None.
         item_times: ``(items, bins)`` biases in time, or None.
         ranks: Scores order items and are no ratings.
+        noise: Mean squared error on the validation ratings (not for ranking).
     """
 
     config: CollabModelConfig
@@ -70,6 +71,7 @@ class Recommender:
     user_times: Tensor | None
     item_times: Tensor | None
     ranks: bool
+    noise: float
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> "Recommender":
@@ -115,6 +117,7 @@ class Recommender:
             user_times=state.get("user_times"),
             item_times=state.get("item_times"),
             ranks=meta["loss"] != "mse",
+            noise=meta["noise"],
         )
 
     # -- pairs --------------------------------------------------------------------------------
@@ -130,7 +133,7 @@ class Recommender:
             items: ``(n,)`` item numbers.
             times: ``(n,)`` seconds, for a model with biases in time; None takes the latest bin.
         """
-        user, item = (torch.from_numpy(np.asarray(n, np.int64)) for n in (users, items))
+        user, item = (torch.tensor(np.asarray(n, np.int64)) for n in (users, items))
         bins = self._bins(times, len(user))
         scores = torch.empty(len(user))
         for part in torch.arange(len(user)).split(_PAIRS):
@@ -229,6 +232,32 @@ class Recommender:
             numbers[block, :k] = best.indices.masked_fill(empty, -1).numpy()
             scores[block, :k] = values.masked_fill(empty, torch.nan).numpy()
         return numbers, scores
+
+    def all_scores(self, users: np.ndarray) -> np.ndarray:
+        """Return the scores of all items for user numbers, ``(n, items)`` float32."""
+        return self.all_row_scores(self.users[torch.from_numpy(np.asarray(users, np.int64))])
+
+    @torch.inference_mode()
+    def all_row_scores(self, users: Tensor, items: Tensor | None = None) -> np.ndarray:
+        """Return the scores of all items for rows of users, ``(users, items)`` float32.
+
+        Args:
+            users: ``(users, width)`` rows, of known users or of new ones.
+            items: ``(items, width)`` rows of new items; None takes the known ones.
+        """
+        scores = self.interaction.all_pairs(users, self.items if items is None else items)
+        if items is None and self.item_times is not None:
+            scores += self.item_times[:, -1]
+        return squash(scores + self.offset, self.config.y_range).numpy()
+
+    @torch.inference_mode()
+    def score_rows(self, users: Tensor, items: np.ndarray) -> np.ndarray:
+        """Return the score of each pair of a user's row ``(n, width)`` and an item number."""
+        item = torch.tensor(np.asarray(items, np.int64))
+        scores = self.interaction(torch.stack([users, self.items[item]], 1)) + self.offset
+        if self.item_times is not None:
+            scores = scores + self.item_times[item, -1]
+        return squash(scores, self.config.y_range).numpy()
 
     def popular(self, allowed: np.ndarray | None = None) -> np.ndarray:
         """Return item numbers from the most to the least rated one."""

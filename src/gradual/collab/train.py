@@ -312,6 +312,7 @@ def train_collab(
         "offset": net.offset,
         "time_edges": setup.edges,
         "loss": config.loss,
+        "noise": history.epochs[-1].get("valid_loss", 1.0),
         "ratings": len(train),
     }
     bundle = Bundle(
