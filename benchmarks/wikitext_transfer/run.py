@@ -158,7 +158,7 @@ def to_markdown(lesson: Lesson, results: dict[str, dict[str, Any]]) -> str:
         "",
         "Made by `benchmarks/wikitext_transfer/run.py` from the lesson's own recipes "
         "(`conf/lesson`), the language",
-        f"model's phase cut to {epochs} epochs of {steps} steps. Validation loss in nats a word on "
+        f"model's phase cut to {epochs} × {steps} steps. Validation loss in nats a word on "
         "the same held-out reviews;",
         f"accuracy on the {tests} test reviews, 95 % intervals (Wilson).",
         "",
@@ -174,12 +174,14 @@ def to_markdown(lesson: Lesson, results: dict[str, dict[str, Any]]) -> str:
         lines.append(f"| {seed}, {arm} | {losses} | {score} |")
     for arm in ARMS:
         arms = [row for name, row in rows.items() if name.endswith(arm)]
+        if not arms:
+            continue
         means = " | ".join(
             f"{np.mean([row['losses'][epoch] for row in arms]):.3f}" for epoch in range(epochs)
         )
         right = [row["right"] for row in arms if "right" in row]
-        score = f"{100 * np.mean(right) / tests:.1f} %" if right else "not run"
-        lines.append(f"| mean, {arm} | {means} | {score} ({len(right)} seeds) |")
+        score = f"{100 * np.mean(right) / tests:.1f} %, {len(right)} seeds" if right else "not run"
+        lines.append(f"| mean, {arm} | {means} | {score} |")
     starts = [row["start"] for name, row in rows.items() if name.endswith(ARMS[0])]
     lines += [
         "",
