@@ -449,12 +449,14 @@ def nothing_waits(device: torch.device) -> Iterator[None]:
         yield
         return
     torch.cuda.set_sync_debug_mode("error")
+    torch.set_warn_always(True)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", ".*single contiguous chunk.*")
             yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
+        torch.set_warn_always(False)
 
 
 def seconds_a_step(
@@ -520,6 +522,7 @@ def benchmark(size: str, count: int, vocabulary_size: int, device_is: str) -> di
     results: dict[str, Any] = {
         "device": device_name(device),
         "torch": torch.__version__,
+        "cudnn": torch.backends.cudnn.version(),
         "precision": str(dtype).removeprefix("torch."),
         "batch": list(inputs.shape),
         "tokens_per_second": {name: tokens / value for name, value in seconds.items()},

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from gradual.text import awd_lstm
 from gradual.text.awd_lstm import AWDLSTM, AWDLSTMConfig, LanguageModel, flattened
 from gradual.text.language_model import new_language_model
 
@@ -205,3 +206,26 @@ def test_random_start_depends_on_the_seed_only():
     state = torch.get_rng_state()
     assert digest(1) == digest(1) != digest(2)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_lstms_may_compute_in_a_type_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LanguageModel(20, AWDLSTMConfig(embedding_size=4, hidden_size=6, layers=2)).eval()
+    ids = torch.arange(15).view(5, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        same, _, state = model(ids)
+    assert {h.dtype for pair in state for h in pair} == {torch.bfloat16}
+    monkeypatch.setattr(awd_lstm, "lstm_dtype", lambda device: torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        raw, output, state = model(ids)
+        _, _, state = model(ids, state)
+    assert raw.dtype == output.dtype == torch.bfloat16  # what the decoder's products take
+    assert {h.dtype for pair in state for h in pair} == {torch.float32}
+    torch.testing.assert_close(raw, same, atol=1e-2, rtol=1e-1)
+
+
+def test_an_old_cudnn_gets_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(awd_lstm, "compute_dtype", lambda device: torch.bfloat16)
+    for version, dtype in ((91002, torch.float32), (91300, torch.bfloat16)):
+        monkeypatch.setattr(torch.backends.cudnn, "version", lambda version=version: version)
+        assert awd_lstm.lstm_dtype(torch.device("cuda")) == dtype
+        assert awd_lstm.lstm_dtype(torch.device("cpu")) == torch.bfloat16

@@ -141,6 +141,23 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+#: The first cuDNN whose LSTM takes bfloat16; torch leaves it for slow kernels with older ones.
+_CUDNN_WITH_BFLOAT16 = 91300
+
+
+def lstm_dtype(device: torch.device) -> torch.dtype:
+    """Return the type of the LSTM kernels: `compute_dtype` where the fused ones know it.
+
+    On a GPU with an older cuDNN the LSTMs run in float32 (TF32 products) under bfloat16.
+    """
+    dtype = compute_dtype(device)
+    if device.type == "cuda" and dtype == torch.bfloat16:
+        version = torch.backends.cudnn.version()
+        if version is not None and version < _CUDNN_WITH_BFLOAT16:
+            return torch.float32
+    return dtype
+
+
 def _mask(rate: float, shape: tuple[int, ...], like: Tensor, dtype: torch.dtype) -> Tensor | None:
     """Draw inverted-dropout factors: 0 with probability `rate`, else 1/(1-rate)."""
     if rate == 0:
@@ -196,9 +213,17 @@ class LSTMLayer(nn.Module):
         # Types are settled here, not by autocast, whose rules for LSTMs differ between devices.
         with torch.autocast(x.device.type, enabled=False):
             output, h, c = torch._VF.lstm(
-                x, state, weights, True, 1, 0.0, torch.is_grad_enabled(), False, False
+                x.to(weights[0].dtype),
+                state,
+                weights,
+                True,
+                1,
+                0.0,
+                torch.is_grad_enabled(),
+                False,
+                False,
             )
-        return output, (h, c)
+        return output.to(x.dtype), (h, c)
 
 
 def flattened(weights: list[Tensor]) -> list[Tensor]:
@@ -230,9 +255,9 @@ class AWDLSTM(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, LSTMLayer)]
 
     def zero_state(self, batch: int) -> Hidden:
-        """Return the state before the first word, in the type the pass will compute in."""
+        """Return the state before the first word, in the type the LSTMs will compute in."""
         weight = self.embedding.weight
-        dtype = compute_dtype(weight.device)
+        dtype = lstm_dtype(weight.device)
         return tuple(
             (
                 torch.zeros(1, batch, layer.output_size, device=weight.device, dtype=dtype),
@@ -257,7 +282,10 @@ class AWDLSTM(nn.Module):
                 for layer in self._layers()[:-1]
             ),
             output=mask(config.output_dropout, batch, config.embedding_size),
-            weights=tuple(layer.weights(config.weight_dropout, dtype) for layer in self._layers()),
+            weights=tuple(
+                layer.weights(config.weight_dropout, lstm_dtype(weight.device))
+                for layer in self._layers()
+            ),
         )
 
     def forward(
@@ -276,7 +304,7 @@ class AWDLSTM(nn.Module):
         """
         draw = self.draw(ids.shape[1]) if draw is None else draw
         hidden = self.zero_state(ids.shape[1]) if hidden is None else hidden
-        x = F.embedding(ids, self.embedding.weight).to(draw.weights[0][0].dtype)
+        x = F.embedding(ids, self.embedding.weight).to(compute_dtype(ids.device))
         if draw.words is not None:  # the mask's row of a word instead of a masked (V, E) matrix
             x = x * F.embedding(ids, draw.words)
         x = dropped(x, draw.input)
