@@ -31,6 +31,7 @@ from gradual.text.vocabulary import VocabularyConfig, build_vocabulary
 from gradual.training.bundle import Bundle, load_bundle, save_bundle
 from gradual.training.config import Phase, TrainingConfig
 from gradual.training.files import plain
+from gradual.training.history import History
 
 FAMILY, FLAG, THUMB = "👩‍👩‍👧", "🇫🇷", "👍🏽"
 
@@ -205,12 +206,13 @@ def language_model(
     tokenizer: TokenizerConfig,
     phases: tuple[Phase, ...],
     pretrained: Bundle | None = None,
-) -> Bundle:
+    **options: Any,
+) -> tuple[Bundle, History]:
     tokens = tokenize([texts], tokenizer)
     vocabulary = build_vocabulary(tokens, np.ones(len(texts), bool), VocabularyConfig())
     config = LanguageModelConfig(
         model=MODEL, batch_size=8, bptt=20, drop_mult=0.1, alpha=0, beta=0,
-        training=TrainingConfig(phases=phases, precision="float32", eps=1e-8),
+        training=TrainingConfig(phases=phases, precision="float32", eps=1e-8), **options,
     )  # fmt: skip
     valid = np.arange(len(texts)) % 10 == 0
     return train_language_model(
@@ -227,8 +229,12 @@ def test_the_pieces_travel_with_the_models(fitted: TokenizerConfig, tmp_path: An
     save_bundle(bundle, tmp_path / "model.safetensors")
     bundle = load_bundle(tmp_path / "model.safetensors")
     assert generate(bundle, "The film", 60, temperature=0.2).startswith("The film")
-    handed_on = fit_tokenizer([COLUMN.slice(0, 9)], EVERY[:9], subword(), pretrained=bundle)
-    assert handed_on.subword_model == fitted.subword_model
+    other = TokenizerConfig(unit="subword", subwords=SubwordConfig(size=40))
+    few = COLUMN.slice(0, 9)
+    assert fit_tokenizer([few], EVERY[:9], other, pretrained=bundle) == fitted
+    foreign = dataclasses.replace(other, language="hi")
+    learnt = fit_tokenizer([few], EVERY[:9], foreign, pretrained=bundle)
+    assert learnt.subword_model != fitted.subword_model
 
     tokens = tokenize([COLUMN], fitted)
     vocabulary = build_vocabulary(tokens, EVERY, VocabularyConfig())
@@ -278,16 +284,20 @@ def test_a_model_is_remapped_to_a_new_script() -> None:
     """Embedding and decoder alone first: they know nothing of the new words; then everything."""
     english = [f"the film number {i % 7} was very good and i liked it" for i in range(200)]
     hindi = [f"फिल्म नंबर {i % 7} बहुत अच्छी थी और मुझे पसंद आई" for i in range(200)]
-    config = TokenizerConfig(language="xx")
-    before, _ = language_model(english, config, (Phase(epochs=20, lr=2e-2),))
+    config = TokenizerConfig(language="hi")
+    before, _ = language_model(english, TokenizerConfig(), (Phase(epochs=20, lr=2e-2),))
     first = Phase(epochs=20, lr=3e-2, groups=1)
-    remapped, history = language_model(hindi, config, (first,), before)
+    remapped, history = language_model(hindi, config, (first,), before, other_language=True)
+    with pytest.raises(ValueError, match=r"tokenizer\.language is 'hi'"):
+        language_model(hindi, config, (first,), before)
     for name, tensor in before.state.items():
         if "layers" in name:
             assert remapped.state[name].equal(tensor), name
     losses = history.to_frame()["valid_loss"]
     assert losses.iloc[-1] < losses.iloc[0] - 0.5
-    both, history = language_model(hindi, config, (first, Phase(epochs=20, lr=1e-2)), before)
+    both, history = language_model(
+        hindi, config, (first, Phase(epochs=20, lr=1e-2)), before, other_language=True
+    )
     assert history.to_frame()["valid_loss"].iloc[-1] < losses.iloc[-1]
     assert not both.state["encoder.layers.0.weight_hh"].equal(
         before.state["encoder.layers.0.weight_hh"]

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from gradual.text.rules import SPECIAL_TOKENS
-from gradual.text.subwords import learn_pieces
+from gradual.text.subwords import SubwordConfig, learn_pieces
 from gradual.text.tokenizer import TokenizerConfig, tokenize
 from gradual.text.vocabulary import flat_tokens
 
@@ -32,8 +32,8 @@ def fit_tokenizer(
     """Return a configuration that is ready for `tokenize`.
 
     Words and characters need nothing: the configuration comes back as it is. Pieces of words are
-    learnt from the words of the chosen rows after the rules; where a pretrained language model
-    has pieces, those are taken instead, since its vectors belong to them.
+    learnt from the words of the chosen rows after the rules; where a pretrained language model of
+    the same language has pieces, those are taken instead, since its vectors belong to them.
 
     Args:
         columns: The text columns, as for `tokenize`.
@@ -50,17 +50,20 @@ def fit_tokenizer(
     stored: dict[str, Any] = {}
     if pretrained is not None:
         stored = pretrained.metadata.get("tokenizer") or {}
-    if stored.get("unit") == "subword":
+    if stored.get("unit") == "subword" and stored["language"] == config.language:
         logger.info("Subwords: those of the pretrained language model are used.")
-        learnt = stored["subword_model"]
-    else:
-        chunks, counts = _chunk_counts(columns, rows, config, names)
-        learnt = learn_pieces(chunks, counts, config.subwords)
-        logger.info(
-            "Subwords: learnt from %s distinct words of %s training documents.",
-            f"{len(chunks):,}",
-            f"{int(np.count_nonzero(rows)):,}",
+        return dataclasses.replace(
+            config,
+            subwords=SubwordConfig(**stored["subwords"]),
+            subword_model=stored["subword_model"],
         )
+    chunks, counts = _chunk_counts(columns, rows, config, names)
+    learnt = learn_pieces(chunks, counts, config.subwords)
+    logger.info(
+        "Subwords: learnt from %s distinct words of %s training documents.",
+        f"{len(chunks):,}",
+        f"{int(np.count_nonzero(rows)):,}",
+    )
     return dataclasses.replace(config, subword_model=learnt)
 
 

@@ -71,6 +71,8 @@ class LanguageModelConfig:
         alpha: Weight of activation regularisation, on the dropped output (Merity et al. 4.6).
         beta: Weight of temporal activation regularisation, on the raw output (4.6).
         drop_mult: Factor on every dropout rate of `model`.
+        other_language: Let a pretrained model be of another language or cut its texts differently:
+            only words that both know keep their vectors.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -84,6 +86,7 @@ class LanguageModelConfig:
     alpha: float = 2.0
     beta: float = 1.0
     drop_mult: float = 0.3
+    other_language: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "bptt"):
@@ -387,7 +390,8 @@ def _start(
     check_kind(pretrained, KIND)
     config.model.check_same_sizes(AWDLSTMConfig(**pretrained.config["model"]), source)
     check_direction(reads_backwards(pretrained), source, corpus.backwards, "the corpus")
-    check_tokenizer(tokenizer, pretrained, source)
+    if not config.other_language:
+        check_tokenizer(tokenizer, pretrained, source)
     old = vocabulary_of(pretrained)
     check_vocabulary(
         old.hash, f"{source}, by its words,", pretrained.dependencies["vocabulary"], "its record"
