@@ -40,6 +40,8 @@ class RawRowsModel(PythonModel):
                 server answers with status 400 and the message, which names column and row.
         """
         try:
+            if len(model_input) == 0:
+                raise ValueError("There is no row: send at least one.")
             return self._model.predict(model_input)
         except ValueError as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
