@@ -97,7 +97,9 @@ def test_partial_dependence_of_odd_columns(table: pa.Table) -> None:
         .append_column("coded", pa.array(["u", "v"] * (n // 2)).dictionary_encode())
         .append_column("whole", pa.array([1, None] * (n // 2), pa.int16()))
     )
-    frame = partial_dependence(odd, ["none", "flag", "coded", "whole"], predict, {"y": 0})
+    columns = ["none", "flag", "coded", "whole"]
+    frame = partial_dependence(odd, columns, predict, {"y": 0}, levels=["whole"])
+    assert not frame["numeric"].any()
     assert frame.groupby("column", sort=False)["value"].agg(list).to_dict() == {
         "flag": ["True", "False"],
         "coded": ["u", "v"],

@@ -148,7 +148,7 @@ def test_a_regression_by_time_with_dates(shop_sales: Path) -> None:
     predictions = read(shop_sales, "predictions")
     assert predictions["target"].tolist() == table["sales"][part == "test"].tolist()
     report = (shop_sales / DATA / "08_reporting/shop_sales/report.html").read_text()
-    for text in ("Root mean squared error", "Predicted and true", "Errors", "Calibration",
+    for text in ("RMSE", "Predicted and true", "Errors", "Calibration",
                  "How often within how much", "date_day_of_week", "harbour"):  # fmt: skip
         assert text in report, text
     summary = read(shop_sales, "column_summary").set_index("column")

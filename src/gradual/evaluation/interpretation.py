@@ -6,7 +6,7 @@ lines are asked the same questions in the same units.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,6 +131,7 @@ def partial_dependence(
     predict: Predict,
     outputs: Mapping[str, int],
     *,
+    levels: Collection[str] = (),
     points: int = 15,
 ) -> pd.DataFrame:
     """Predict all rows with one column set to a value, for each of its values in turn.
@@ -146,6 +147,7 @@ def partial_dependence(
             frequent values; other columns (times) are left out.
         predict: The model.
         outputs: Name and column of those predictions that are wanted.
+        levels: Columns whose numbers are levels, too: set to their most frequent ones.
         points: Values of each column, at most.
 
     Returns:
@@ -156,7 +158,7 @@ def partial_dependence(
     parts = []
     for name in columns:
         kind = table.schema.field(name).type
-        numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        numeric = name not in levels and (pa.types.is_integer(kind) or pa.types.is_floating(kind))
         if pa.types.is_temporal(kind):
             continue
         present = table[name].drop_null()

@@ -13,6 +13,8 @@ from gradual.evaluation.figures import GREY, HEIGHT, MODEL, OTHER, PALETTE, fini
 
 ACROSS = 3
 """Small figures in a row of the grids."""
+TRIVIAL = 3
+"""Codes of a column with two levels and the missing one: how they lie says nothing."""
 
 
 def comparison_figure(scores: pd.DataFrame, chosen: str, subtitle: str) -> go.Figure:
@@ -175,7 +177,12 @@ def embedding_figure(embeddings: pd.DataFrame, target: str | None = None) -> go.
             ``x_share`` and ``y_share`` of the variance, and ``target``, the mean target of the
             level's training rows, or NaN.
         target: What the mean target is called; None draws all levels in one colour.
+
+    Columns of two levels are left out, unless there are no others.
     """
+    sizes = embeddings["column"].value_counts()
+    worth = embeddings[embeddings["column"].map(sizes) > TRIVIAL]
+    embeddings = worth if len(worth) else embeddings
     names = list(embeddings["column"].unique())
     figure, places = _grid(
         [

@@ -22,8 +22,8 @@ METRICS = {
     "accuracy": "Accuracy",
     "roc_auc": "ROC AUC",
     "log_loss": "Log loss (nats)",
-    "rmse": "Root mean squared error",
-    "mae": "Mean absolute error",
+    "rmse": "RMSE",
+    "mae": "MAE",
     "r2": "R²",
 }
 BEST = "best"
@@ -126,14 +126,18 @@ def summarise(
 
 
 def verdict_sentence(verdict: dict[str, Any]) -> str:
-    """Say who won on the held-out rows and by how much."""
+    """Say who won on the held-out rows and by how much; against the net, too."""
     winner = MODELS[verdict["winner"]]
-    other, gap = next(iter(verdict["against"].items()))
-    how = "is better than" if gap["clear"] else "is ahead of, but not clearly better than,"
-    return (
-        f"{winner} {how} {MODELS[other]} by {figure(gap['difference'])} in "
-        f"{METRICS[verdict['metric']]} [{figure(gap['low'])}, {figure(gap['high'])}]."
-    )
+    second, *others = verdict["against"]
+    sentences = []
+    for other in [second, *(name for name in others if name == "net")]:
+        gap = verdict["against"][other]
+        how = "is better than" if gap["clear"] else "is ahead of, but not clearly better than,"
+        sentences.append(
+            f"{winner} {how} {MODELS[other]} by {figure(gap['difference'])} in "
+            f"{METRICS[verdict['metric']]} [{figure(gap['low'])}, {figure(gap['high'])}]."
+        )
+    return " ".join(sentences)
 
 
 def show(value: float, low: float, high: float) -> str:

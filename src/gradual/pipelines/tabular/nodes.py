@@ -265,7 +265,7 @@ def interpret(
     """
     settings = config.root
     chosen = model_from_bundle(model)
-    target, columns = chosen.target, chosen.preprocessor.config.columns.names
+    target, own = chosen.target, chosen.preprocessor.config.columns
     held_out = rows_of(row_splits, scored_part(row_splits))
 
     def predict(rows: pa.Table) -> np.ndarray:
@@ -277,7 +277,7 @@ def interpret(
     truth = target.encode(table, held_out[sample])
     importance = interpretation.permutation_importance(
         asked,
-        columns,
+        own.names,
         predict,
         lambda found: float(row_losses(target, found, truth).mean()),
         repeats=settings.repeats,
@@ -292,6 +292,7 @@ def interpret(
         importance["column"].tolist()[: settings.dependence_columns],
         predict,
         outputs,
+        levels=[*own.categorical, *own.ordinal],
         points=settings.points,
     )
     what = " and ".join(outputs) if len(outputs) == 1 else "each of " + ", ".join(outputs)
