@@ -55,6 +55,29 @@ def test_questions_are_answered_and_the_unknown_counted(workspace: Path) -> None
     assert metrics["fallback"] == {"none": 4, "popularity": 1}
 
 
+def test_newcomers_are_folded_in_and_get_lists_of_their_own(workspace: Path) -> None:
+    output = workspace / "data/tiny/07_model_output/movielens"
+    lists = pd.read_parquet(output / "newcomer_recommendations.parquet")
+    brought = pd.read_csv(workspace / "data/01_raw/movie_lens_sample/newcomers.csv")
+    assert set(lists["user"]) == set(brought["userId"])
+    assert not set(lists["item"]) & set(brought["movieId"])
+
+
+def test_cold_start_stands_in_the_report(workspace: Path) -> None:
+    folder = workspace / "data/tiny/08_reporting/movielens"
+    users = pd.read_parquet(folder / "new_user_scores.parquet")
+    assert set(users["case"]) == {"random", "information", "entropy", "popularity"}
+    items = pd.read_parquet(folder / "new_item_scores.parquet")
+    assert items["method"].tolist() == ["mean", "user biases", "properties"]
+    page = (folder / "report.html").read_text()
+    for words in ("New users, folded in", "New items, known by", "What to ask a new user about"):
+        assert words in page
+    new_items = pd.read_parquet(workspace / "data/tiny/07_model_output/movielens/new_items.parquet")
+    trained = pd.read_parquet(workspace / "data/tiny/04_feature/movielens/item_ids.parquet")
+    assert len(new_items)
+    assert not set(new_items["item"]) & set(trained["id"])
+
+
 def test_another_file_of_purchases_by_configuration(
     project: Path, workspace: Path, kedro: Kedro
 ) -> None:

@@ -173,3 +173,46 @@ def predict_rows(bundle: Bundle, side: pa.Table) -> Tensor:
     model = TabularModel.from_bundle(bundle, device="cpu")
     table = flat_properties(side, bundle.metadata["words"])
     return torch.tensor(model.predict(table).to_numpy(np.float32))
+
+
+def best_users(model: Recommender, bundle: Bundle, side: pa.Table, n: int = 10) -> pd.DataFrame:
+    """Say how items that are known by their properties only will be liked, and by whom.
+
+    Args:
+        model: The recommender.
+        bundle: Of `train_metadata`, of the same model's items.
+        side: The new items, of `read_side`.
+        n: Users for each item.
+
+    Returns:
+        `item`, `title` (the id where there is none), `expected` (mean score over all users),
+        `rank`, `user`, `score`; the item of the highest expectation first.
+    """
+    rows = predict_rows(bundle, side)
+    known = model.users[1:]
+    totals = np.zeros(side.num_rows)
+    scores = np.full((side.num_rows, 0), -np.inf, np.float32)
+    users = np.zeros((side.num_rows, 0), np.int64)
+    for block in torch.arange(len(known)).split(4096):  # all scores at once would not fit for many
+        found = model.all_row_scores(known[block], rows).T
+        totals += found.sum(1, dtype=np.float64)
+        scores = np.concatenate([scores, found], axis=1)
+        users = np.concatenate([users, np.broadcast_to(block.numpy() + 1, found.shape)], axis=1)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :n]
+        scores, users = (np.take_along_axis(a, best, 1) for a in (scores, users))
+    item, place = np.indices(scores.shape)
+    ids = side["id"].to_pandas().to_numpy()
+    titles = side["title"].to_pandas().to_numpy() if "title" in side.column_names else ids
+    frame = pd.DataFrame(
+        {
+            "item": ids[item.ravel()],
+            "title": titles[item.ravel()],
+            "expected": (totals / len(known))[item.ravel()],
+            "rank": place.ravel() + 1,
+            "user": model.user_ids.decode(users.ravel()).to_pandas().to_numpy(),
+            "score": scores.ravel(),
+        }
+    )
+    return frame.sort_values(
+        ["expected", "item", "rank"], ascending=[False, True, True]
+    ).reset_index(drop=True)

@@ -13,8 +13,10 @@ import pyarrow as pa
 from pydantic import BaseModel, RootModel
 
 from gradual import tracking
-from gradual.collab import evaluate, serving
+from gradual.collab import cold_start as cold
+from gradual.collab import evaluate, fold_in, metadata, serving
 from gradual.collab import ratings as tables
+from gradual.collab.cold_start import ColdStartConfig
 from gradual.collab.ratings import RatingsConfig, RatingsSplit, SideConfig
 from gradual.collab.recommender import Recommender
 from gradual.collab.source import TableFile, read_table
@@ -153,6 +155,65 @@ def evaluate_lists(
     )
 
 
+def evaluate_cold_start(
+    ratings: pa.Table,
+    rating_splits: pa.Table,
+    items: pa.Table,
+    config: RootModel[CollabConfig],
+    cold_start: RootModel[ColdStartConfig | None],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Train without some users and items, and score what they get; test ratings are not looked at.
+
+    Returns:
+        One row a case of new users, and of new items; none where the model cannot take them in.
+    """
+    if cold_start.root is None or not takes_newcomers(config.root):
+        return pd.DataFrame({"case": []}), pd.DataFrame({"method": []})
+    scores = cold.score_cold_start(
+        ratings, rating_splits, config.root, cold_start.root, items=some(items)
+    )
+    return scores.users, scores.items if len(scores.items) else pd.DataFrame({"method": []})
+
+
+def choose_onboarding(
+    recommender: Bundle,
+    ratings: pa.Table,
+    rating_splits: pa.Table,
+    cold_start: RootModel[ColdStartConfig | None],
+) -> pd.DataFrame:
+    """Choose the items to ask a new user about, by each strategy."""
+    model = Recommender.from_bundle(recommender)
+    if cold_start.root is None or model.ranks or model.config.interaction != "dot_bias":
+        return pd.DataFrame({"strategy": []})
+    train_rows = ratings.take(tables.rows_of(rating_splits, "train"))
+    lists = [
+        fold_in.onboarding(
+            model, max(cold_start.root.asked), strategy=strategy, ratings=train_rows
+        ).assign(strategy=strategy)
+        for strategy in fold_in.STRATEGIES
+    ]
+    return pd.concat(lists, ignore_index=True)
+
+
+def place_new_items(
+    recommender: Bundle, items: pa.Table, cold_start: RootModel[ColdStartConfig | None]
+) -> pd.DataFrame:
+    """Say from properties alone how items without training ratings will be liked, and by whom.
+
+    Returns:
+        One row a new item and user, the ten users who should like it best: `item`, `title`,
+        `expected` (mean over all users), `rank`, `user`, `score`; the most liked item first.
+    """
+    columns = ["item", "title", "expected", "rank", "user", "score"]
+    model = Recommender.from_bundle(recommender)
+    unable = model.ranks or model.config.interaction != "dot_bias"
+    new = items.filter(model.item_ids.encode(items["id"]) == 0)
+    if cold_start.root is None or unable or not new.num_rows or len(items.column_names) <= 2:
+        return pd.DataFrame(columns=columns)
+    net = metadata.train_metadata(model, items, cold_start.root.metadata)
+    return metadata.best_users(model, net, new)[columns]
+
+
 def summarise(
     predictions: pd.DataFrame,
     rating_scores: pd.DataFrame,
@@ -243,6 +304,10 @@ def write_report(
     rating_splits: pa.Table,
     recommendations: pd.DataFrame,
     similar_items: pd.DataFrame,
+    new_user_scores: pd.DataFrame,
+    new_item_scores: pd.DataFrame,
+    onboarding: pd.DataFrame,
+    new_items: pd.DataFrame,
     recommender: Bundle,
     scores_plot: go.Figure,
     lists_plot: go.Figure,
@@ -274,6 +339,10 @@ def write_report(
         report.Section(
             "What it has learned about items",
             [components_plot, biases_plot, *example_neighbours(similar_items)],
+        ),
+        report.Section(
+            "Newcomers",
+            newcomers(new_user_scores, new_item_scores, onboarding, new_items),
         ),
         report.Section("How it was trained", [recommender_training_plot]),
         report.Section("Settings", [dataclasses.asdict(config.root)]),
@@ -320,6 +389,33 @@ def answer(
     return answers, counts
 
 
+def welcome(
+    recommender: Bundle,
+    source: Path | None,
+    ratings: RootModel[RatingsConfig],
+    config: Recommendations,
+) -> pd.DataFrame:
+    """Fold new users in by the few ratings they bring, without training, and list items for them.
+
+    Returns:
+        As `gradual.collab.fold_in.recommend_new`; no rows where there is no file.
+    """
+    columns = ["user", "rank", "item", "title", "score", "ratings"]
+    if source is None:
+        return pd.DataFrame(columns=columns)
+    model = Recommender.from_bundle(recommender)
+    # Newcomers' ratings need not be as richly told, nor packed, as those that were trained on.
+    columns_only = dataclasses.replace(ratings.root, time=None, keep_columns=(), file=TableFile())
+    users = fold_in.fold_in(model, tables.read_ratings(source, columns_only))
+    logger.info(
+        "%s new users were folded in by %s ratings; %s ratings of unknown items were left out.",
+        f"{len(users.ids):,}",
+        f"{len(users.rated.items):,}",
+        f"{users.unknown:,}",
+    )
+    return fold_in.recommend_new(model, users, config.n, min_ratings=config.min_ratings)
+
+
 def find_learning_rate(
     ratings: pa.Table,
     rating_splits: pa.Table,
@@ -338,6 +434,11 @@ def find_learning_rate(
 def some(table: pa.Table) -> pa.Table | None:
     """Return a table that has rows."""
     return table if table.num_rows else None
+
+
+def takes_newcomers(config: CollabConfig) -> bool:
+    """Say whether new users can be folded into such a model without training."""
+    return config.loss == "mse" and config.model.interaction == "dot_bias"
 
 
 def nested(scores: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
@@ -433,3 +534,67 @@ def example_neighbours(similar_items: pd.DataFrame) -> list[report.Block]:
         for title in items
     ]
     return [report.Heading("Items that are liked alike"), report.Table(pd.DataFrame(rows))]
+
+
+def newcomers(
+    users: pd.DataFrame, items: pd.DataFrame, onboarding: pd.DataFrame, new_items: pd.DataFrame
+) -> list[report.Block]:
+    """Show how users and items are served that were not trained on, and what to ask them."""
+    if users.empty:
+        return ["This model cannot take in users or items without training on them."]
+    shown = pd.DataFrame(
+        {
+            "the user comes with": users["case"].replace("random", "random ratings"),
+            "ratings": [
+                f"{known}" if case == "random" else f"{answered:.1f} of {known} asked"
+                for case, known, answered in zip(
+                    users["case"], users["known"], users["answered"], strict=True
+                )
+            ],
+            "RMSE": with_interval(users, "rmse"),
+            "by biases": users["rmse_biases"].round(3),
+            "NDCG": with_interval(users, "ndcg"),
+            "by popularity": users["ndcg_popularity"].round(3),
+        }
+    )
+    blocks: list[report.Block] = [
+        report.Heading("New users, folded in without training"),
+        f"{users['users'][0]:,} users were held out of a second model; "
+        f"{users['rows'][0]:,} of their ratings are scored.",
+        report.Table(shown, numbers=list(shown.columns[1:])),
+    ]
+    if len(items):
+        methods = pd.DataFrame(
+            {
+                "new items by": items["method"],
+                "RMSE": with_interval(items, "rmse"),
+                "NDCG among new items": with_interval(items, "ndcg"),
+            }
+        )
+        blocks += [
+            report.Heading("New items, known by their properties"),
+            f"{items['items'][0]:,} items were held out; {items['rows'][0]:,} ratings of "
+            f"{items['users'][0]:,} users are scored.",
+            report.Table(methods, numbers=list(methods.columns[1:])),
+        ]
+    if len(onboarding):
+        asked = onboarding.groupby("strategy", sort=False)["title"].agg(
+            lambda titles: " · ".join(titles.head(10))
+        )
+        blocks += [
+            report.Heading("What to ask a new user about"),
+            report.Table(asked.rename("items").reset_index()),
+        ]
+    if len(new_items):
+        best = new_items[new_items["rank"] == 1].head(10).round(2)
+        blocks += [
+            report.Heading("Items that nobody in the training ratings has rated"),
+            report.Table(best[["item", "title", "expected"]], numbers=["expected"]),
+        ]
+    return blocks
+
+
+def with_interval(scores: pd.DataFrame, name: str) -> list[str]:
+    """Write a column of values with their intervals."""
+    columns = (scores[name], scores[f"{name}_low"], scores[f"{name}_high"])
+    return [f"{v:.3f} [{low:.3f}, {high:.3f}]" for v, low, high in zip(*columns, strict=True)]

@@ -75,6 +75,39 @@ def create_pipeline() -> Pipeline:
                 name="evaluate_lists",
             ),
             Node(
+                func=nodes.evaluate_cold_start,
+                inputs={
+                    "ratings": "ratings",
+                    "rating_splits": "rating_splits",
+                    "items": "items",
+                    "config": "params:recommender",
+                    "cold_start": "params:cold_start",
+                },
+                outputs=["new_user_scores", "new_item_scores"],
+                name="evaluate_cold_start",
+            ),
+            Node(
+                func=nodes.choose_onboarding,
+                inputs={
+                    "recommender": "recommender",
+                    "ratings": "ratings",
+                    "rating_splits": "rating_splits",
+                    "cold_start": "params:cold_start",
+                },
+                outputs="onboarding",
+                name="choose_onboarding_items",
+            ),
+            Node(
+                func=nodes.place_new_items,
+                inputs={
+                    "recommender": "recommender",
+                    "items": "items",
+                    "cold_start": "params:cold_start",
+                },
+                outputs="new_items",
+                name="place_new_items",
+            ),
+            Node(
                 func=nodes.summarise,
                 inputs={
                     "predictions": "predictions",
@@ -124,6 +157,10 @@ def create_pipeline() -> Pipeline:
                     "rating_splits": "rating_splits",
                     "recommendations": "recommendations",
                     "similar_items": "similar_items",
+                    "new_user_scores": "new_user_scores",
+                    "new_item_scores": "new_item_scores",
+                    "onboarding": "onboarding",
+                    "new_items": "new_items",
                     "recommender": "recommender",
                     "scores_plot": "scores_plot",
                     "lists_plot": "lists_plot",
@@ -151,7 +188,7 @@ def create_pipeline() -> Pipeline:
 
 
 def create_prediction_pipeline() -> Pipeline:
-    """Return the pipeline that answers a file of users, or of pairs of users and items."""
+    """Return the pipeline that answers a file of users or pairs, and one of newcomers' ratings."""
     return Pipeline(
         [
             Node(
@@ -163,6 +200,17 @@ def create_prediction_pipeline() -> Pipeline:
                 },
                 outputs=["answers", "answers_metrics"],
                 name="answer_questions",
+            ),
+            Node(
+                func=nodes.welcome,
+                inputs={
+                    "recommender": "recommender",
+                    "source": "newcomers_source",
+                    "ratings": "params:ratings",
+                    "config": "params:recommendations",
+                },
+                outputs="newcomer_recommendations",
+                name="recommend_to_newcomers",
             ),
         ],
         tags="prediction",
