@@ -160,14 +160,14 @@ def evaluate_cold_start(
     rating_splits: pa.Table,
     items: pa.Table,
     config: RootModel[CollabConfig],
-    cold_start: RootModel[ColdStartConfig | None],
+    cold_start: RootModel[ColdStartConfig] | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train without some users and items, and score what they get; test ratings are not looked at.
 
     Returns:
         One row a case of new users, and of new items; none where the model cannot take them in.
     """
-    if cold_start.root is None or not takes_newcomers(config.root):
+    if cold_start is None or not takes_newcomers(config.root):
         return pd.DataFrame({"case": []}), pd.DataFrame({"method": []})
     scores = cold.score_cold_start(
         ratings, rating_splits, config.root, cold_start.root, items=some(items)
@@ -179,11 +179,11 @@ def choose_onboarding(
     recommender: Bundle,
     ratings: pa.Table,
     rating_splits: pa.Table,
-    cold_start: RootModel[ColdStartConfig | None],
+    cold_start: RootModel[ColdStartConfig] | None,
 ) -> pd.DataFrame:
     """Choose the items to ask a new user about, by each strategy."""
     model = Recommender.from_bundle(recommender)
-    if cold_start.root is None or model.ranks or model.config.interaction != "dot_bias":
+    if cold_start is None or model.ranks or model.config.interaction != "dot_bias":
         return pd.DataFrame({"strategy": []})
     train_rows = ratings.take(tables.rows_of(rating_splits, "train"))
     lists = [
@@ -196,7 +196,7 @@ def choose_onboarding(
 
 
 def place_new_items(
-    recommender: Bundle, items: pa.Table, cold_start: RootModel[ColdStartConfig | None]
+    recommender: Bundle, items: pa.Table, cold_start: RootModel[ColdStartConfig] | None
 ) -> pd.DataFrame:
     """Say from properties alone how items without training ratings will be liked, and by whom.
 
@@ -208,7 +208,7 @@ def place_new_items(
     model = Recommender.from_bundle(recommender)
     unable = model.ranks or model.config.interaction != "dot_bias"
     new = items.filter(model.item_ids.encode(items["id"]) == 0)
-    if cold_start.root is None or unable or not new.num_rows or len(items.column_names) <= 2:
+    if cold_start is None or unable or not new.num_rows or len(items.column_names) <= 2:
         return pd.DataFrame(columns=columns)
     net = metadata.train_metadata(model, items, cold_start.root.metadata)
     return metadata.best_users(model, net, new)[columns]
