@@ -26,6 +26,7 @@ from gradual.text.generation import GenerationConfig, generate
 from gradual.text.language_model import LanguageModelConfig, train_language_model
 from gradual.text.tokenizer import TokenizerConfig, tokenize
 from gradual.text.vocabulary import VocabularyConfig, build_vocabulary
+from gradual.tracking import model as models
 from gradual.training.bundle import Bundle
 from gradual.training.config import Phase, TrainingConfig
 from gradual.training.files import plain
@@ -343,3 +344,23 @@ def test_a_language_model_goes_on_from_prompts(
         model.predict(prompts, params={"temperature": -1.0})
     with pytest.raises(mlflow.MlflowException, match=r"no string in 1 of 2 rows .*position 1"):
         model.predict(pd.DataFrame({"prompt": pd.Series(["A", None], dtype="object")}))
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "package"),
+    [
+        ({"unit": "subword"}, "sentencepiece"),
+        ({"unit": "character"}, "wcwidth"),
+        ({"unit": "word", "language": "ja"}, "sudachipy"),
+    ],
+)
+def test_a_text_model_names_the_packages_of_its_tokenizer(
+    tokenizer: dict[str, str], package: str
+) -> None:
+    def bundle(metadata: dict[str, object]) -> Bundle:
+        return Bundle("text_classifier", {}, {}, metadata, {})
+
+    usual = models._text_requirements(bundle({"tokenizer": None}))
+    assert {"spacy", "torch"} <= set(usual)
+    assert package not in usual
+    assert package in models._text_requirements(bundle({}), bundle({"tokenizer": tokenizer}))
