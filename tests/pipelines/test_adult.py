@@ -10,8 +10,17 @@ from subprocess import CompletedProcess
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.config import OmegaConfigLoader
+from pydantic import TypeAdapter
 
-from gradual.tabular.serving import model_from_bundle
+from gradual.evaluation.interpretation import InterpretationConfig
+from gradual.tabular.contest import ContestConfig
+from gradual.tabular.engine import EngineConfig
+from gradual.tabular.model import TabularModelConfig
+from gradual.tabular.preprocessing import PreprocessingConfig
+from gradual.tabular.rows import RowsConfig
+from gradual.tabular.serving import ServingConfig, model_from_bundle
+from gradual.tabular.targets import TargetConfig
 from gradual.training.bundle import load_bundle
 
 Kedro = Callable[..., CompletedProcess[str]]
@@ -163,3 +172,21 @@ def test_another_table_is_what_the_page_shows(project: Path) -> None:
         assert shown == (project / name).read_text()
     (line,) = re.findall(r"```python\n( +\"shop_sales\": .*\n)```", page)
     assert line in (project / "src/gradual/pipeline_registry.py").read_text()
+
+
+@pytest.mark.parametrize("environment", ["base", "lesson", "full", "tiny"])
+@pytest.mark.parametrize("source", ["adult", "shop_sales"])
+def test_the_parameters_of_every_environment_are_valid(
+    project: Path, environment: str, source: str
+) -> None:
+    loader = OmegaConfigLoader(
+        str(project / "conf"), env=environment, base_env="base", default_run_env="local",
+        merge_strategy={"parameters": "soft"},
+    )  # fmt: skip
+    parameters = loader["parameters"][source]
+    for name, config in {
+        "preprocessing": PreprocessingConfig, "target": TargetConfig, "rows": RowsConfig,
+        "engine": EngineConfig, "net": TabularModelConfig, "comparison": ContestConfig,
+        "serving": ServingConfig, "interpretation": InterpretationConfig,
+    }.items():  # fmt: skip
+        TypeAdapter(config).validate_python(parameters[name])

@@ -43,7 +43,7 @@ from gradual.tabular.serving import (
     row_losses,
 )
 from gradual.tabular.sources import Source
-from gradual.tabular.targets import TargetConfig
+from gradual.tabular.targets import TargetConfig, fit_target
 from gradual.tabular.train import tabular_task, train_tabular
 from gradual.training.bundle import Bundle
 from gradual.training.checkpoint import CheckpointStore
@@ -64,6 +64,9 @@ def split_rows(
 ) -> pa.Table:
     """Choose test and validation rows."""
     row_splits = parts.split_rows(table, target.root.columns, rows.root)
+    # A target that cannot be used is refused now, in test rows too, not after the training.
+    fitted = fit_target(table, rows_of(row_splits, "train"), target.root)
+    fitted.encode(table, np.flatnonzero(row_splits["part"].is_valid().to_numpy()))
     counts = {part: len(rows_of(row_splits, part)) for part in ("train", "valid", "test")}
     logger.info("Rows: %s.", ", ".join(f"{count:,} {part}" for part, count in counts.items()))
     tracking.log_metrics({f"rows.{part}": count for part, count in counts.items()})
