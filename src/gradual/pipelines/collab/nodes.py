@@ -455,26 +455,22 @@ def headline(summary: dict[str, Any]) -> str:
     where = (
         f"{summary['rows']:,} held-out ratings ({summary['part']}) of {summary['users']:,} users"
     )
-    parts = []
-    if summary["ratings"]:
-        scores = {model: s["RMSE"] for model, s in summary["ratings"].items()}
-        own, others = scores.pop(evaluate.MODEL), scores
-        best = min(others, key=lambda model: others[model]["value"])
-        parts.append(
-            f"RMSE {own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}] on {where}; the best "
-            f"of the simple models ({best}) has {others[best]['value']:.3f}."
-        )
-    else:
-        parts.append(f"On {where}:")
     lists = summary["lists"]
     name = next(score for score in lists[evaluate.MODEL] if score.startswith("NDCG"))
     own = lists[evaluate.MODEL][name]
     popular = lists[evaluate.POPULARITY][name]["value"]
-    parts.append(
-        f"Lists: {name} {own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}], "
-        f"popularity {popular:.3f}."
+    of_lists = (
+        f"{name} {own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}], popularity {popular:.3f}"
     )
-    return " ".join(parts)
+    if not summary["ratings"]:
+        return f"Lists, judged by {where}: {of_lists}."
+    scores = {model: s["RMSE"] for model, s in summary["ratings"].items()}
+    own = scores.pop(evaluate.MODEL)
+    best = min(scores, key=lambda model: scores[model]["value"])
+    return (
+        f"RMSE {own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}] on {where}; the best of the "
+        f"simple models ({best}) has {scores[best]['value']:.3f}. Lists: {of_lists}."
+    )
 
 
 def compared(scores: pd.DataFrame, title: str, subtitle: str) -> go.Figure:
@@ -517,7 +513,8 @@ def example_lists(
         blocks.append("Liked best: " + " · ".join(liked))
         shown = recommendations[recommendations["user"] == user]
         shown = shown[["rank", "title", "score", "ratings"]]
-        blocks.append(report.Table(shown.round(2), numbers=["rank", "score", "ratings"]))
+        shown = shown.assign(score=shown["score"].map("{:.2f}".format))
+        blocks.append(report.Table(shown, numbers=["rank", "score", "ratings"]))
     return blocks
 
 
