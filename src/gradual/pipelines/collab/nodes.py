@@ -468,8 +468,8 @@ def headline(summary: dict[str, Any]) -> str:
     own = scores.pop(evaluate.MODEL)
     best = min(scores, key=lambda model: scores[model]["value"])
     return (
-        f"RMSE {own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}] on {where}; the best of the "
-        f"simple models ({best}) has {scores[best]['value']:.3f}. Lists: {of_lists}."
+        f"RMSE {own['value']:.3f} [{own['low']:.3f}, {own['high']:.3f}] on {where}; the best of "
+        f"the simple models ({best}) has {scores[best]['value']:.3f}. Lists: {of_lists}."
     )
 
 
