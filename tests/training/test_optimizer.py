@@ -123,3 +123,33 @@ def test_state_goes_out_and_back_in():
     again = other.state()
     assert state.keys() == again.keys()
     assert all(torch.equal(state[name], again[name]) for name in state)
+
+
+def test_many_steps_are_those_of_torch_also_where_a_gradient_is_missing_for_once():
+    torch.manual_seed(0)
+    ours, theirs = (nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    phase = Phase(epochs=1, lr=(1e-3, 1e-2))
+    groups = group_parameters(ours, [[ours[0]], [ours[1]]])
+    optimizer = Optimizer(ours, groups, phase, TrainingConfig(phases=(phase,), weight_decay=0.1))
+    reference = torch.optim.AdamW(
+        [
+            {"params": [theirs[0].weight], "lr": 1e-3, "weight_decay": 0.1},
+            {"params": [theirs[0].bias], "lr": 1e-3, "weight_decay": 0.0},
+            {"params": [theirs[1].weight], "lr": 1e-2, "weight_decay": 0.1},
+            {"params": [theirs[1].bias], "lr": 1e-2, "weight_decay": 0.0},
+        ],
+        betas=(phase.momentum[0], 0.99),
+        eps=1e-5,
+        fused=True,
+    )
+    for step in range(8):
+        inputs = torch.randn(5, 3)
+        for net, mover in ((ours, optimizer), (theirs, reference)):
+            mover.zero_grad()
+            net(inputs).square().sum().backward()
+            if step == 4:
+                net[0].bias.grad = None
+            mover.step()
+        for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.equal(mine, other), step

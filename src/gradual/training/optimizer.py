@@ -143,6 +143,8 @@ class Optimizer:
             )
         self.top_rate = max(self.rates + [rate for rate, _ in self._rows])
         self.parameters = [p for group in settings for p in group["params"]]  # type: ignore[attr-defined]
+        self._count: torch.Tensor | None = None  # of steps, where all parameters share it
+        self._moments: list[tuple[dict[str, Any], list[torch.Tensor], list[torch.Tensor]]] = []
         self.adamw: torch.optim.AdamW | None = None
         if settings:
             self.adamw = torch.optim.AdamW(
@@ -165,17 +167,77 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        if self.adamw is not None:
-            self.adamw.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         for _, rows in self._rows:
             rows.zero_grad()
 
     def step(self) -> None:
         """Move the weights."""
         if self.adamw is not None:
-            self.adamw.step()
+            self._step_dense(self.adamw)
         for _, rows in self._rows:
             rows.step()
+
+    def _step_dense(self, adamw: torch.optim.AdamW) -> None:
+        """Do what `adamw.step()` does, with less around it.
+
+        For a small net the optimiser's own bookkeeping takes several times as long as the kernel:
+        it collects the state anew and counts the steps parameter by parameter. Here every
+        parameter shares one count.
+        """
+        grads = [parameter.grad for parameter in self.parameters]
+        if self._count is None or any(grad is None for grad in grads):
+            self._unshare(adamw)
+            adamw.step()
+            self._share(adamw, grads)
+            return
+        self._count += 1
+        first = 0
+        for group, averages, squares in self._moments:
+            last = first + len(averages)
+            torch._fused_adamw_(
+                self.parameters[first:last],
+                grads[first:last],
+                averages,
+                squares,
+                [],
+                [self._count] * len(averages),
+                lr=group["lr"],
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                weight_decay=group["weight_decay"],
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
+            first = last
+
+    def _share(self, adamw: torch.optim.AdamW, grads: Sequence[torch.Tensor | None]) -> None:
+        """Let all parameters share one count of steps, if they have taken equally many."""
+        if any(grad is None for grad in grads):
+            return
+        states = [adamw.state[parameter] for parameter in self.parameters]
+        counts = [state["step"] for state in states]
+        if len({float(count) for count in counts}) > 1:
+            return
+        self._count = counts[0]
+        for state in states:
+            state["step"] = self._count
+        self._moments = [
+            (
+                group,
+                [adamw.state[parameter]["exp_avg"] for parameter in group["params"]],
+                [adamw.state[parameter]["exp_avg_sq"] for parameter in group["params"]],
+            )
+            for group in adamw.param_groups
+        ]
+
+    def _unshare(self, adamw: torch.optim.AdamW) -> None:
+        if self._count is not None:
+            for state in adamw.state.values():
+                state["step"] = state["step"].clone()
+            self._count = None
 
     def settle(self) -> None:
         """Bring rows up to date that have not been looked at lately; before weights are read."""
@@ -189,7 +251,7 @@ class Optimizer:
         """
         dense = {} if self.adamw is None else self.adamw.state_dict()["state"]
         state = {
-            f"{index}.{name}": tensor
+            f"{index}.{name}": tensor.clone() if name == "step" else tensor  # may be shared
             for index, values in dense.items()
             for name, tensor in values.items()
         }
@@ -208,6 +270,7 @@ class Optimizer:
         if self.adamw is not None:
             groups = self.adamw.state_dict()["param_groups"]
             self.adamw.load_state_dict({"state": values, "param_groups": groups})
+            self._count = None
         for index, (_, rows) in enumerate(self._rows):
             if index in tables:
                 rows.load_state(tables[index])
