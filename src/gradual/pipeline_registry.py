@@ -160,9 +160,12 @@ def ratings_range_test_pipeline(namespace: str) -> Pipeline:
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Return every pipeline by the name that ``kedro run --pipeline=`` takes."""
+    wikitext = pretraining_pipeline("wikitext")
     imdb = text_pipeline("imdb")
+    adult = tabular_pipeline("adult")
+    movielens = ratings_pipeline("movielens")
     return {
-        "wikitext": pretraining_pipeline("wikitext"),
+        "wikitext": wikitext,
         "wikitext_backwards": pretraining_pipeline("wikitext_backwards", source="wikitext"),
         "wikitext_generate": generation_pipeline("wikitext"),
         "imdb": imdb,
@@ -172,12 +175,12 @@ def register_pipelines() -> dict[str, Pipeline]:
         "imdb_generate": generation_pipeline("imdb"),
         "imdb_backwards_generate": generation_pipeline("imdb_backwards"),
         "imdb_range_test": range_test_pipeline("imdb"),
-        "movielens": ratings_pipeline("movielens"),
-        "movielens_predict": ratings_prediction_pipeline("movielens"),
-        "movielens_range_test": ratings_range_test_pipeline("movielens"),
-        "adult": tabular_pipeline("adult"),
+        "adult": adult,
         "adult_predict": tabular_prediction_pipeline("adult"),
         "adult_range_test": tabular_range_test_pipeline("adult"),
         "shop_sales": tabular_pipeline("shop_sales"),
-        "__default__": imdb,
+        "movielens": movielens,
+        "movielens_predict": ratings_prediction_pipeline("movielens"),
+        "movielens_range_test": ratings_range_test_pipeline("movielens"),
+        "__default__": wikitext + imdb + adult + movielens,
     }

@@ -164,9 +164,10 @@ def test_a_regression_by_time_with_dates(shop_sales: Path) -> None:
     assert summary.loc["store", "unseen"] > 0, "a shop that opened after the training rows"
 
 
-def test_another_table_is_what_the_page_shows(project: Path) -> None:
-    """`shop_sales` runs in the tests: the page that explains it has to show the same files."""
-    page = (project / "docs/tables.md").read_text()
+@pytest.mark.parametrize("page_name", ["README.md", "docs/tables.md"])
+def test_another_table_is_what_the_page_shows(project: Path, page_name: str) -> None:
+    """`shop_sales` runs in the tests: the pages that explain it have to show the same files."""
+    page = (project / page_name).read_text()
     for name in ("conf/base/shop_sales/catalog.yml", "conf/base/shop_sales/parameters.yml"):
         (shown,) = re.findall(rf"`{name}`.*?```yaml\n(.*?)```", page, re.DOTALL)
         assert shown == (project / name).read_text()
