@@ -109,6 +109,7 @@ def ensemble_pipeline(namespace: str, forward: str, backward: str) -> Pipeline:
             "backward_predictions": f"{backward}.predictions",
             "forward_classifier": f"{forward}.classifier",
             "backward_classifier": f"{backward}.classifier",
+            "documents": f"{forward}.documents",
         },
     )
     return text_pipeline(forward) + text_pipeline(backward, source=forward) + ensemble

@@ -5,6 +5,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -198,3 +199,20 @@ def test_an_ensemble_answers_with_the_mean_of_both_directions(
         TextEnsemble.from_bundles([bundles[0], other])
     with pytest.raises(ValueError, match="an ensemble of no classifiers"):
         TextEnsemble.from_bundles([])
+
+
+def test_the_members_of_an_ensemble_read_the_same_columns(
+    backwards: Bundle, forwards: Bundle
+) -> None:
+    bundles = [
+        dataclasses.replace(b, metadata={**b.metadata, "text_columns": ["title", "body"]})
+        for b in (classifier(FORWARDS, forwards), classifier(BACKWARDS, backwards))
+    ]
+    frame = pd.DataFrame({"body": ["One two three."], "title": ["Seven"]})
+    answer = TextEnsemble.from_bundles(bundles, **CPU).predict(frame)
+    assert answer["probability_a"].between(0, 1).all()
+    other = dataclasses.replace(
+        bundles[1], metadata={**bundles[1].metadata, "text_columns": ["text"]}
+    )
+    with pytest.raises(ValueError, match=r"reads the columns \['title', 'body'\], classifier 2"):
+        TextEnsemble.from_bundles([bundles[0], other])

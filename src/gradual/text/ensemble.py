@@ -17,7 +17,7 @@ from gradual.training.config import Precision
 
 
 def check_members(bundles: Sequence[Bundle]) -> None:
-    """Raise ValueError unless the classifiers have the same labels in the same order."""
+    """Raise ValueError unless the classifiers have the same labels and text columns, in order."""
     if not bundles:
         raise ValueError("an ensemble of no classifiers has no answer: give at least one bundle")
     if any(bundle.metadata.get("multi_label") for bundle in bundles):
@@ -31,6 +31,13 @@ def check_members(bundles: Sequence[Bundle]) -> None:
             raise ValueError(
                 f"classifier 1 of the ensemble has the labels {labels[0]}, classifier {number} has "
                 f"{other}: train both on the same labels"
+            )
+    columns = [bundle.metadata.get("text_columns") for bundle in bundles]
+    for number, other in enumerate(columns[1:], start=2):
+        if other != columns[0]:
+            raise ValueError(
+                f"classifier 1 of the ensemble reads the columns {columns[0]}, classifier {number} "
+                f"{other}: train both on the same text columns"
             )
 
 

@@ -168,7 +168,7 @@ def log_text_classifier(
 def log_text_ensemble(
     bundles: Mapping[str, Bundle],
     *,
-    input_example: list[str],
+    input_example: pd.DataFrame,
     registered_name: str | None = None,
     alias: str | None = None,
     name: str = "ensemble",
@@ -179,7 +179,7 @@ def log_text_ensemble(
 
     Args:
         bundles: Bundles of the kind "text_classifier" with the same labels, by name.
-        input_example: A few texts.
+        input_example: A few rows with the text columns.
         registered_name: See `log_model`, and so for the others.
         alias: A name for the new version.
         name: The model's name in the run.
@@ -201,7 +201,7 @@ def log_text_ensemble(
     return log_model(
         bundles,
         script=Path(__file__).with_name("text_ensemble_model.py"),
-        input_example=pd.DataFrame({"text": input_example}),
+        input_example=input_example,
         output_example=answer,
         code=TEXT_CODE,
         requirements=_text_requirements(*bundles.values()),

@@ -32,7 +32,7 @@ class TextEnsembleModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
-        """Classify the column `text`.
+        """Classify the text columns.
 
         Returns:
             One row per text in the input's order: `label` and a `probability_<label>` for each.
@@ -41,13 +41,13 @@ class TextEnsembleModel(PythonModel):
             MlflowException: If there is no text, or one is missing, blank or not a string; a
                 server answers with status 400 and the message.
         """
-        texts = model_input["text"].tolist()
-        if not texts:
-            raise _refusal("There is no text: send at least one row in the column 'text'.")
+        columns = ", ".join(map(repr, self._ensemble.members[0].text_columns))
+        if model_input.empty:
+            raise _refusal(f"There is no text: send at least one row in the columns {columns}.")
         try:
-            return self._ensemble.predict(texts)
+            return self._ensemble.predict(model_input)
         except ValueError as error:
-            raise _refusal(f"Column 'text': {error}") from error
+            raise _refusal(f"{error} (the columns are {columns}; rows count from 0).") from error
 
 
 def _refusal(message: str) -> MlflowException:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+import pyarrow as pa
 
 from gradual import tracking
 from gradual.evaluation import ensemble, report
@@ -91,11 +92,12 @@ def write_report(
 
 
 def log_model(
-    forward_classifier: Bundle, backward_classifier: Bundle, predictions: pd.DataFrame
+    forward_classifier: Bundle, backward_classifier: Bundle, documents: pa.Table
 ) -> dict[str, str | None]:
-    """Log both classifiers as one MLflow model that takes raw texts."""
+    """Log both classifiers as one MLflow model that takes raw texts, text columns by name."""
+    columns = forward_classifier.metadata["text_columns"]
     uri = tracking.log_text_ensemble(
         {"forward": forward_classifier, "backward": backward_classifier},
-        input_example=predictions["text"].head(3).tolist(),
+        input_example=documents.select(columns).slice(0, 3).to_pandas(),
     )
     return {"model_uri": uri}

@@ -58,7 +58,7 @@ def create_pipeline() -> Pipeline:
                 inputs={
                     "forward_classifier": "forward_classifier",
                     "backward_classifier": "backward_classifier",
-                    "predictions": "predictions",
+                    "documents": "documents",
                 },
                 outputs="logged_model",
                 name="log_ensemble_model",
