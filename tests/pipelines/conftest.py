@@ -13,10 +13,12 @@ Kedro = Callable[..., subprocess.CompletedProcess[str]]
 def _kedro(
     workspace: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
+    # MLflow leaves the address that a test has set in this process's environment.
+    own = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     return subprocess.run(
         [sys.executable, "-m", "kedro", *arguments],
         cwd=workspace,
-        env={**os.environ, "COLUMNS": "200", **environment},
+        env={**own, "COLUMNS": "200", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

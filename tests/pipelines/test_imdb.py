@@ -1,6 +1,7 @@
 """The imdb pipeline as a user runs it: in a copy of the project, by typing kedro commands."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -85,21 +86,20 @@ def test_a_second_run_loads_what_is_finished_and_changes_nothing(tiny: Path, ked
     assert {name: sha256_file(models / name) for name in names} == before
 
 
-def test_a_changed_recipe_trains_anew_and_the_log_says_why(tiny: Path, kedro: Kedro) -> None:
-    parameters = tiny / "conf/tiny/imdb/parameters.yml"
-    original = parameters.read_text()
-    changed = yaml.safe_load(original)
+def test_a_changed_recipe_trains_anew_and_the_log_says_why(
+    tiny: Path, kedro: Kedro, tmp_path: Path
+) -> None:
+    workspace = shutil.copytree(tiny, tmp_path / "gradual")
+    parameters = workspace / "conf/tiny/imdb/parameters.yml"
+    changed = yaml.safe_load(parameters.read_text())
     changed["imdb"]["classifier"]["training"]["phases"][0]["lr"] = 0.02
     parameters.write_text(yaml.safe_dump(changed))
-    try:
-        result = kedro(
-            tiny, "run", "--pipeline=imdb", "--env=tiny", "--nodes=imdb.train_classifier"
-        )
-    finally:
-        parameters.write_text(original)
+    result = kedro(
+        workspace, "run", "--pipeline=imdb", "--env=tiny", "--nodes=imdb.train_classifier"
+    )
     assert result.returncode == 0, result.stdout
     assert "0.01 → 0.02" in result.stdout or "0.01 -> 0.02" in result.stdout, result.stdout
-    bundle = load_bundle(tiny / "data/tiny/06_models/imdb/classifier.safetensors")
+    bundle = load_bundle(workspace / "data/tiny/06_models/imdb/classifier.safetensors")
     assert bundle.metadata["labels"] == ["negative", "positive"]
 
 

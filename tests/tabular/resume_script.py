@@ -1,4 +1,4 @@
-"""Trains a net whose process is ended by kill -9 at random times, until it gets to the end.
+"""Trains a net whose process is ended by kill -9 at random checkpoints, until it gets to the end.
 
 Usage: resume_script.py FOLDER NET
 Writes whole.safetensors (never killed) and pieces.safetensors; prints how often it was killed.
@@ -18,7 +18,7 @@ from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.targets import TargetConfig
 from gradual.tabular.train import train_tabular
 from gradual.training.bundle import save_bundle
-from gradual.training.checkpoint import CheckpointStore
+from gradual.training.checkpoint import FILE_NAME, CheckpointStore
 from gradual.training.config import EarlyStopping, Phase, TrainingConfig
 
 
@@ -32,10 +32,10 @@ def train(folder: Path, name: str, net: str) -> None:
         batch_size=64,
         members=4,
         training=TrainingConfig(
-            (Phase(3, 3e-2),),
+            (Phase(6, 3e-2),),
             device="cpu",
             precision="float32",
-            early_stopping=EarlyStopping(patience=1),
+            early_stopping=EarlyStopping(patience=4),
             checkpoint_seconds=0.0,
         ),
     )
@@ -53,6 +53,21 @@ def train(folder: Path, name: str, net: str) -> None:
     save_bundle(bundle, folder / f"{name}.safetensors")
 
 
+def wait_for_checkpoints(file: Path, count: int) -> None:
+    """Wait until the training has stored its position so many times from now on."""
+    last, end = stamp(file), time.monotonic() + 60
+    while count:
+        if (now := stamp(file)) != last:
+            last, count = now, count - 1
+        if time.monotonic() > end:
+            sys.exit("the training stores nothing")
+        time.sleep(0.0005)
+
+
+def stamp(file: Path) -> int:
+    return file.stat().st_mtime_ns if file.exists() else 0
+
+
 def main() -> None:
     torch.set_num_threads(1)
     torch.optim.AdamW([torch.zeros(1)])  # imports a second's worth of modules
@@ -68,7 +83,7 @@ def main() -> None:
             train(folder, "pieces", net)
             os._exit(0)
         if killed < 3:
-            time.sleep(chance.uniform(0.05, 0.3))
+            wait_for_checkpoints(folder / "store" / FILE_NAME, chance.randint(1, 4))
             os.kill(child, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if code == 0:

@@ -134,7 +134,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bundle(net, tmp_path):
         text=True,
         timeout=120,
     )
-    assert int(done.stdout) >= 1
+    assert int(done.stdout) == 3
     whole, pieces = (load_bundle(tmp_path / f"{name}.safetensors") for name in ("whole", "pieces"))
     assert whole.hash == pieces.hash
 
@@ -174,7 +174,6 @@ def test_gaps_and_unseen_levels_are_counted_and_do_no_harm():
         ({"job": ["cook"], "age": [30]}, "no column 'hours'"),
         ({"job": ["cook"], "age": ["old"], "hours": [40]}, "row 0 .*'old'.*'age'"),
         ({"job": ["cook"] * 2, "age": [30, float("inf")], "hours": [40, 40]}, "row 1 .*'age'"),
-        ({"job": ["cook", 3.5], "age": [30, 30], "hours": [40, 40]}, "job"),
     ],
 )
 def test_bad_rows_are_named(frame, message):

@@ -46,6 +46,7 @@ def test_nothing_happens_and_mlflow_is_not_imported_where_no_run_is_active() -> 
     code = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from gradual import tracking
 tracking.log_metrics({"loss": "not even a number"})
 tracking.log_params({"a": 1})
@@ -53,7 +54,7 @@ tracking.set_tags({"a": 1})
 tracking.log_artifact(Path("missing"))
 tracking.log_artifact("text", "a.txt")
 tracking.log_figure(None, "loss")
-assert tracking.log_text_classifier(None, input_example=["a"]) is None
+assert tracking.log_text_classifier(SimpleNamespace(metadata={}), input_example=["a"]) is None
 assert not {"mlflow", "kedro", "torch", "plotly"} & set(sys.modules), set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
