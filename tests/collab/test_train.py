@@ -8,7 +8,15 @@ from gradual.collab.ratings import rows_of
 from gradual.collab.recommender import Recommender
 from gradual.collab.source import RatingsError
 from gradual.collab.train import number_ids, train_collab
+from gradual.training import rows
 from gradual.training.checkpoint import CheckpointStore
+
+
+@pytest.fixture(params=["whole tables", "row by row"])
+def tables(request, monkeypatch):
+    """Small tables are trained as a whole, large ones by the rows of each batch."""
+    if request.param == "row by row":
+        monkeypatch.setattr(rows, "_SMALL", 0)
 
 
 def train(ratings, parts, settings, **kwargs):
@@ -34,7 +42,7 @@ def spread_of_valid(ratings, parts) -> float:
     ids=["dot_bias", "mlp", "features", "implicit", "time", "no range"],
 )
 def test_each_kind_of_model_beats_the_mean_and_is_used_as_it_was_validated(
-    ratings, parts, items, settings
+    ratings, parts, items, settings, tables
 ):
     bundle, history = train(ratings, parts, config(**settings), items=items)
     assert history.epochs[-1]["valid_loss"] < 0.8 * spread_of_valid(ratings, parts)
@@ -48,7 +56,7 @@ def test_each_kind_of_model_beats_the_mean_and_is_used_as_it_was_validated(
 
 
 @pytest.mark.parametrize("loss", ["bpr", "softmax"])
-def test_ranking_losses_learn_what_users_take(loss):
+def test_ranking_losses_learn_what_users_take(loss, tables):
     rng = np.random.default_rng(3)
     # Each user takes items of one half of the catalogue only.
     user, item = np.nonzero(rng.random((50, 60)) < 0.3)

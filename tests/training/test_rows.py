@@ -10,6 +10,12 @@ from gradual.training.rows import RowAdamW, RowTable
 from gradual.training.task import Task
 
 
+@pytest.fixture(autouse=True)
+def every_table_by_row(monkeypatch):
+    """Tables as small as these would be trained as a whole."""
+    monkeypatch.setattr(rows, "_SMALL", 0)
+
+
 def batch(step: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     # Now and then a few rows only, so that the others wait for long; ids repeat within a batch.
     ids = torch.randint(0, 30 if step % 9 else 3, (8,), generator=generator)
@@ -144,3 +150,20 @@ def test_gradients_of_tables_cannot_be_clipped():
     groups = [list(task.model.parameters())]
     with pytest.raises(ValueError, match=r"gradient_clip is 1\.0.*set gradient_clip to null"):
         Optimizer(task.model, groups, config.phases[0], config)
+
+
+def test_a_small_table_is_trained_as_a_whole(monkeypatch):
+    monkeypatch.setattr(rows, "_SMALL", 40 * 4)
+    small, large = RowTable(40, 4), RowTable(41, 4)
+    phase = Phase(1, 1e-2)
+    optimizer = Optimizer(
+        torch.nn.ModuleList([small, large]),
+        [[small.weight, large.weight]],
+        phase,
+        TrainingConfig((phase,), gradient_clip=None),
+    )
+    assert optimizer.parameters == [small.weight]
+    assert large.optimizer is not None
+    (small(torch.tensor([1, 2])).sum() + large(torch.tensor([1, 2])).sum()).backward()
+    assert not small.weight.grad.is_sparse
+    assert large.weight.grad.is_sparse

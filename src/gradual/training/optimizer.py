@@ -114,7 +114,7 @@ class Optimizer:
         config: TrainingConfig,
     ) -> None:
         norms = {p for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters()}
-        tables = {m.weight: m for m in model.modules() if isinstance(m, RowTable)}
+        tables = {m.weight: m for m in model.modules() if isinstance(m, RowTable) and m.by_row}
         for table in tables.values():
             table.optimizer = None  # of an earlier phase
         self._beta2 = config.beta2
