@@ -17,7 +17,7 @@ from gradual.evaluation.report import (
     flatten,
     html_page,
     html_report,
-    markdown_summary,
+    scores_table,
 )
 
 
@@ -47,10 +47,11 @@ def test_summary_without_a_baseline(predictions: pd.DataFrame) -> None:
     assert "N-gram" not in html_report(summary)
 
 
-def test_markdown_has_both_scores(predictions: pd.DataFrame) -> None:
-    text = markdown_summary(classifier_summary(predictions, majority_class="negative"))
-    assert "| Score | Model | N-gram baseline | Majority class | Better |" in text
-    assert re.search(r"\| Accuracy \| 66\.7% \[.*\] \| 100\.0% \[.*\] \| 50\.0% \[.*\] \|", text)
+def test_the_table_of_scores_has_model_and_baselines(predictions: pd.DataFrame) -> None:
+    table = scores_table(classifier_summary(predictions, majority_class="negative"))
+    assert list(table.columns) == ["Score", "Model", "N-gram baseline", "Majority class", "Better"]
+    accuracy = " ".join(table.iloc[0])
+    assert re.fullmatch(r"Accuracy 66\.7% \[.*\] 100\.0% \[.*\] 50\.0% \[.*\] .*", accuracy)
 
 
 @pytest.fixture

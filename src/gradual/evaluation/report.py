@@ -1,4 +1,4 @@
-"""One HTML page, and a short Markdown text, that say how good a classifier is."""
+"""One HTML page that says how good a model is, and the page of a text classifier."""
 
 from __future__ import annotations
 
@@ -237,25 +237,6 @@ def scores_table(summary: Mapping[str, Any]) -> pd.DataFrame:
         for metric, (name, _, better) in METRICS.items()
     ]
     return pd.DataFrame(rows)
-
-
-def markdown_summary(summary: Mapping[str, Any]) -> str:
-    """Write the scores as Markdown.
-
-    Args:
-        summary: From `classifier_summary`.
-    """
-    table = scores_table(summary)
-    lines = [
-        summary["headline"],
-        "",
-        "| " + " | ".join(table.columns) + " |",
-        "|" + " --- |" * len(table.columns),
-        *("| " + " | ".join(row) + " |" for row in table.itertuples(index=False, name=None)),
-        "",
-        _notes(summary),
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _notes(summary: Mapping[str, Any]) -> str:

@@ -12,10 +12,9 @@ dropped is a property of the set of values, and whole numbers add up in any orde
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, reduce
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -128,11 +127,6 @@ def merge(a: Histogram, b: Histogram) -> Histogram:
     keys, counts = _counted(keys[order], np.concatenate([a.counts, b.counts])[order])
     sums = (a.sums[0] + b.sums[0], a.sums[1] + b.sums[1]) if a.sums and b.sums else None
     return Histogram(keys, counts, dropped, sums)._bounded()
-
-
-def merge_all(parts: Sequence[Histogram]) -> Histogram:
-    """The histogram of all parts' rows."""
-    return reduce(merge, parts)
 
 
 def _keys_of(numbers: np.ndarray) -> np.ndarray:
