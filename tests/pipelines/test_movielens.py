@@ -1,7 +1,10 @@
 """The pipeline on ratings from file to lists, at tiny size."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -53,6 +56,39 @@ def test_questions_are_answered_and_the_unknown_counted(workspace: Path) -> None
         (workspace / "data/tiny/08_reporting/movielens/answers_metrics.json").read_text()
     )
     assert metrics["fallback"] == {"none": 4, "popularity": 1}
+
+
+def test_the_logged_model_answers_without_the_project(workspace: Path, tmp_path: Path) -> None:
+    logged = workspace / "data/tiny/08_reporting/movielens/logged_model.json"
+    code = """
+import json, sys
+sys.path[:] = [path for path in sys.path if not path.endswith("src")]
+import mlflow
+import pandas as pd
+model = mlflow.pyfunc.load_model(json.load(open(sys.argv[1]))["model_uri"])
+asked = pd.DataFrame({"user": ["16", "16", "nobody"], "item": ["78", None, None]})
+answers = model.predict(asked, params={"n": 3})
+import gradual
+print(json.dumps([gradual.__file__, answers["row"].tolist(), answers["fallback"].tolist()]))
+try:
+    model.predict(pd.DataFrame({"item": ["78"]}))
+except mlflow.MlflowException as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, logged],
+        cwd=tmp_path,
+        env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{workspace}/mlflow.db"},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    answer, refusal = done.stdout.strip().split("\n", 1)
+    file, rows, fallbacks = json.loads(answer)
+    assert "code" in file, "the code that was logged with the model"
+    assert rows == [0, 1, 1, 1, 2, 2, 2]
+    assert fallbacks == [""] * 4 + ["popularity"] * 3
+    assert "user" in refusal
 
 
 def test_newcomers_are_folded_in_and_get_lists_of_their_own(workspace: Path) -> None:

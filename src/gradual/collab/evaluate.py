@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import torch
 
 from gradual.collab.baselines import fit_biases, fit_neighbours
+from gradual.collab.models import History
 from gradual.collab.ratings import rows_of
 from gradual.collab.recommender import Recommender
 from gradual.evaluation.ranking import bootstrap_interval, list_figures, per_user_scores
@@ -136,7 +138,6 @@ def score_lists(
     biases = fit_biases(users, items, values, shape)
     neighbours = fit_neighbours(users, items, values, shape)
     allowed = recommender.counts >= max(min_ratings, 1)
-    seen = _Seen(users, items, shape[0])
     scorers: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         NEIGHBOURS: neighbours.scores,
         BIASES: lambda who: np.broadcast_to(biases.items, (len(who), shape[1])),
@@ -144,7 +145,8 @@ def score_lists(
     }
     model, _ = recommender.top_numbers(judged, n, min_ratings=max(min_ratings, 1))
     lists = {MODEL: model} | {
-        name: _top(scorer, judged, seen, allowed, n) for name, scorer in scorers.items()
+        name: _top(scorer, judged, recommender.rated, allowed, n)
+        for name, scorer in scorers.items()
     }
     rows: list[tuple] = []
     for name, top in lists.items():
@@ -164,26 +166,10 @@ def score_lists(
     return pd.DataFrame(rows, columns=["model", "score", "better", "value", "low", "high", "rows"])
 
 
-class _Seen:
-    """Which items each user has rated in training."""
-
-    def __init__(self, users: np.ndarray, items: np.ndarray, count: int) -> None:
-        order = np.argsort(users, kind="stable")
-        self._items = items[order]
-        self._starts = np.searchsorted(users[order], np.arange(count + 1))
-
-    def of(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (position in `users`, item number) of all their ratings."""
-        starts, sizes = self._starts[users], self._starts[users + 1] - self._starts[users]
-        who = np.repeat(np.arange(len(users)), sizes)
-        within = np.arange(len(who)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return who, self._items[starts[who] + within]
-
-
 def _top(
     scorer: Callable[[np.ndarray], np.ndarray],
     users: np.ndarray,
-    seen: _Seen,
+    seen: History,
     allowed: np.ndarray,
     n: int,
 ) -> np.ndarray:
@@ -194,7 +180,7 @@ def _top(
 def _blocks(
     scorer: Callable[[np.ndarray], np.ndarray],
     users: np.ndarray,
-    seen: _Seen,
+    seen: History,
     allowed: np.ndarray,
     n: int,
 ) -> Iterator[np.ndarray]:
@@ -205,7 +191,8 @@ def _blocks(
         part = users[first : first + _BLOCK]
         scores = np.array(scorer(part), np.float64)
         scores[:, barred] = -np.inf
-        scores[seen.of(part)] = -np.inf
+        items, _, counts = seen.of(torch.from_numpy(part))
+        scores[np.repeat(np.arange(len(part)), counts.numpy()), items.numpy()] = -np.inf
         best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
         found = np.take_along_axis(scores, best, 1)
         order = np.argsort(-found, axis=1, kind="stable")

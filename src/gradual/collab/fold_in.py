@@ -50,7 +50,7 @@ class Prior:
         Raises:
             ValueError: The model is none to fold users into.
         """
-        if model.config.interaction != "dot_bias" or model.ranks:
+        if not model.takes_newcomers:
             what = "the loss bpr or softmax" if model.ranks else "the interaction mlp"
             raise ValueError(
                 f"a model with {what} cannot take in new users without training: use dot_bias and "

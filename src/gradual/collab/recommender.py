@@ -259,6 +259,11 @@ class Recommender:
             scores = scores + self.item_times[item, -1]
         return squash(scores, self.config.y_range).numpy()
 
+    @property
+    def takes_newcomers(self) -> bool:
+        """Whether new users and items can be taken in without training on them."""
+        return self.config.interaction == "dot_bias" and not self.ranks
+
     def popular(self, allowed: np.ndarray | None = None) -> np.ndarray:
         """Return item numbers from the most to the least rated one."""
         order = np.argsort(-self.counts[1:], kind="stable") + 1

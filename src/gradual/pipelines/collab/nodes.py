@@ -183,7 +183,7 @@ def choose_onboarding(
 ) -> pd.DataFrame:
     """Choose the items to ask a new user about, by each strategy."""
     model = Recommender.from_bundle(recommender)
-    if cold_start is None or model.ranks or model.config.interaction != "dot_bias":
+    if cold_start is None or not model.takes_newcomers:
         return pd.DataFrame({"strategy": []})
     train_rows = ratings.take(tables.rows_of(rating_splits, "train"))
     lists = [
@@ -206,9 +206,13 @@ def place_new_items(
     """
     columns = ["item", "title", "expected", "rank", "user", "score"]
     model = Recommender.from_bundle(recommender)
-    unable = model.ranks or model.config.interaction != "dot_bias"
     new = items.filter(model.item_ids.encode(items["id"]) == 0)
-    if cold_start is None or unable or not new.num_rows or len(items.column_names) <= 2:
+    if (
+        cold_start is None
+        or not model.takes_newcomers
+        or not new.num_rows
+        or len(items.column_names) <= 2
+    ):
         return pd.DataFrame(columns=columns)
     net = metadata.train_metadata(model, items, cold_start.root.metadata)
     return metadata.best_users(model, net, new)[columns]
