@@ -20,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gradual.sources.tables import open_table
 from gradual.tabular.engine import fit_source, transform_source
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, Preprocessor
-from gradual.tabular.sources import open_table
 
 COLUMNS = ColumnsConfig(
     categorical=("product", "shop", "online"), continuous=("price", "age", "weight", "amount")

@@ -142,7 +142,7 @@ def prepare(source: Path, target: Path, documents_limit: int | None) -> None:
         target: The file to write.
         documents_limit: At most so many reviews, evenly spread; None for all. For trials.
     """
-    from gradual.splits import Split
+    from gradual.sources.splits import Split
     from gradual.text.corpus import numericalize
     from gradual.text.documents import DocumentsConfig, read_documents, split_documents
     from gradual.text.tokenizer import TokenizerConfig, tokenize

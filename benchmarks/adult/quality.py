@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from gradual.evaluation.contest import compare
-from gradual.evaluation.metrics import wilson_interval
-from gradual.splits import Split, validation_mask
+from gradual.results.contest import compare
+from gradual.results.metrics import wilson_interval
+from gradual.sources.splits import Split, validation_mask
 from gradual.tabular.baselines import BaselinesConfig
 from gradual.tabular.contest import ContestConfig, ModelRun, run_contest
 from gradual.tabular.model import TabularModelConfig

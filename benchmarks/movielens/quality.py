@@ -20,6 +20,7 @@ from scipy.stats import t
 from gradual.collab.baselines import fit_neighbours
 from gradual.collab.ids import IdMap
 from gradual.collab.models import CollabModelConfig
+from gradual.collab.ranking import bootstrap_interval
 from gradual.collab.ratings import (
     RatingsConfig,
     RatingsSplit,
@@ -30,10 +31,9 @@ from gradual.collab.ratings import (
     split_ratings,
 )
 from gradual.collab.recommender import Recommender
-from gradual.collab.source import TableFile
 from gradual.collab.train import CollabConfig, number_ids, train_collab
-from gradual.evaluation.ranking import bootstrap_interval
-from gradual.splits import Split
+from gradual.sources.ratings_file import TableFile
+from gradual.sources.splits import Split
 from gradual.training.config import Phase, TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[2]

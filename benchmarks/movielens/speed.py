@@ -19,10 +19,10 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 
-from gradual.archives import read_members
 from gradual.collab.ratings import RatingsConfig, RatingsSplit, read_ratings, split_ratings
 from gradual.collab.train import LESSON, CollabConfig, number_ids, train_collab
-from gradual.splits import Split
+from gradual.sources.archives import read_members
+from gradual.sources.splits import Split
 from gradual.training.config import Phase
 
 MIRROR = Path(os.environ["GRADUAL_MIRROR"])

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from gradual.tabular.sources import open_table
+from gradual.sources.tables import open_table
 
 HERE = Path(__file__).parent
 CATEGORICAL = ["workclass", "education", "marital-status", "occupation", "relationship", "race"]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from gradual.sources.tables import open_table
 from gradual.tabular.columns import TextConfig
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
-from gradual.tabular.sources import open_table
 
 
 def main() -> None:

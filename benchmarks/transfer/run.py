@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gradual.evaluation.baselines import fit_predict_baseline
 from gradual.text.awd_lstm import AWDLSTMConfig
 from gradual.text.classifier import ClassifierConfig, predict_probabilities, train_classifier
 from gradual.text.corpus import Corpus, numericalize
 from gradual.text.language_model import LanguageModelConfig, train_language_model
+from gradual.text.ngrams import fit_predict_baseline
 from gradual.text.tokenizer import TokenizerConfig, tokenize
 from gradual.text.vocabulary import Vocabulary, VocabularyConfig, build_vocabulary
 from gradual.training.config import Phase, TrainingConfig

@@ -28,8 +28,8 @@ import torch
 from kedro.config import OmegaConfigLoader
 from pydantic import TypeAdapter
 
-from gradual.evaluation.metrics import wilson_interval
 from gradual.io import BundleDataset, CorpusDataset, VocabularyDataset
+from gradual.results.metrics import wilson_interval
 from gradual.text.classifier import ClassifierConfig, predict_probabilities, train_classifier
 from gradual.text.language_model import LanguageModelConfig, train_language_model
 from gradual.training.bundle import Bundle

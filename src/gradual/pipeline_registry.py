@@ -4,14 +4,11 @@ import warnings
 
 from kedro.pipeline import Pipeline
 
-from gradual.pipelines import (
-    collab,
-    language_model,
-    tabular,
-    text_classifier,
-    text_data,
-    text_ensemble,
-)
+from gradual.pipelines import ratings, tables
+from gradual.pipelines.texts import classifier_pipeline as text_classifier
+from gradual.pipelines.texts import data_pipeline as text_data
+from gradual.pipelines.texts import ensemble_pipeline as text_ensemble
+from gradual.pipelines.texts import language_model_pipeline as language_model
 
 # Where a pipeline reads another namespace's data Kedro suspects a slip.
 warnings.filterwarnings("ignore", "One or more dataset names contain '.'", UserWarning)
@@ -124,17 +121,17 @@ def tabular_pipeline(namespace: str) -> Pipeline:
     Returns:
         The whole pipeline on that table.
     """
-    return Pipeline(tabular.create_pipeline(), namespace=namespace)
+    return Pipeline(tables.create_pipeline(), namespace=namespace)
 
 
 def tabular_prediction_pipeline(namespace: str) -> Pipeline:
     """Return the pipeline that predicts `<namespace>.new_rows` with the stored model."""
-    return Pipeline(tabular.create_prediction_pipeline(), namespace=namespace)
+    return Pipeline(tables.create_prediction_pipeline(), namespace=namespace)
 
 
 def tabular_range_test_pipeline(namespace: str) -> Pipeline:
     """Return the learning-rate range test of the net of `namespace`, on what is stored."""
-    return Pipeline(tabular.create_range_test_pipeline(), namespace=namespace)
+    return Pipeline(tables.create_range_test_pipeline(), namespace=namespace)
 
 
 def _files_of(source: str | None) -> dict[str, str]:
@@ -146,17 +143,17 @@ def _files_of(source: str | None) -> dict[str, str]:
 
 def ratings_pipeline(namespace: str) -> Pipeline:
     """Return ratings → recommender → lists for the data source called `namespace`."""
-    return Pipeline(collab.create_pipeline(), namespace=namespace)
+    return Pipeline(ratings.create_pipeline(), namespace=namespace)
 
 
 def ratings_prediction_pipeline(namespace: str) -> Pipeline:
     """Return the pipeline that answers a file with what ``--pipeline=<namespace>`` has stored."""
-    return Pipeline(collab.create_prediction_pipeline(), namespace=namespace)
+    return Pipeline(ratings.create_prediction_pipeline(), namespace=namespace)
 
 
 def ratings_range_test_pipeline(namespace: str) -> Pipeline:
     """Return the learning-rate range test of the recommender called `namespace`."""
-    return Pipeline(collab.create_range_test_pipeline(), namespace=namespace)
+    return Pipeline(ratings.create_range_test_pipeline(), namespace=namespace)
 
 
 def register_pipelines() -> dict[str, Pipeline]:

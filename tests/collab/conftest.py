@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from gradual.collab.ratings import RatingsSplit, split_ratings
-from gradual.splits import Split
+from gradual.sources.splits import Split
 
 sys.path.insert(0, str(Path(__file__).parent))  # for collab_config
 

@@ -5,8 +5,8 @@ from collab_config import config
 from gradual.collab.cold_start import ColdStartConfig, score_cold_start
 from gradual.collab.metadata import MetadataConfig, predict_rows, train_metadata
 from gradual.collab.recommender import Recommender
-from gradual.collab.source import RatingsError
 from gradual.collab.train import number_ids, train_collab
+from gradual.sources.ratings_file import RatingsError
 from gradual.tabular.model import TabularModelConfig
 from gradual.training.config import Phase, TrainingConfig
 

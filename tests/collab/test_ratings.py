@@ -18,8 +18,8 @@ from gradual.collab.ratings import (
     rows_of,
     split_ratings,
 )
-from gradual.collab.source import RatingsError, TableFile
-from gradual.splits import Split
+from gradual.sources.ratings_file import RatingsError, TableFile
+from gradual.sources.splits import Split
 
 TEXT = "userId,movieId,rating,timestamp\n1,a,4.0,30\n2,b,3.5,20\n1,b,5,10\n"
 

@@ -6,8 +6,8 @@ from collab_config import config
 
 from gradual.collab.ratings import rows_of
 from gradual.collab.recommender import Recommender
-from gradual.collab.source import RatingsError
 from gradual.collab.train import number_ids, train_collab
+from gradual.sources.ratings_file import RatingsError
 from gradual.training import rows
 from gradual.training.checkpoint import CheckpointStore
 

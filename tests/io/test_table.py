@@ -8,7 +8,7 @@ import pytest
 from kedro.io import DataCatalog
 from kedro.io.core import AbstractDataset, DatasetError
 
-from gradual.tabular.sources import of_table
+from gradual.sources.tables import of_table
 
 TABLE = pa.table({"n": [1, 2, 3], "c": ["a", None, "b"]})
 

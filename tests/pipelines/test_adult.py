@@ -13,9 +13,9 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from pydantic import TypeAdapter
 
-from gradual.evaluation.interpretation import InterpretationConfig
 from gradual.tabular.contest import ContestConfig
 from gradual.tabular.engine import EngineConfig
+from gradual.tabular.interpretation import InterpretationConfig
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.preprocessing import PreprocessingConfig
 from gradual.tabular.rows import RowsConfig

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from gradual.pipelines.text_data.nodes import take_language
+from gradual.pipelines.texts.data_nodes import take_language
 from gradual.training.bundle import Bundle, load_bundle
 from gradual.training.files import sha256_file
 

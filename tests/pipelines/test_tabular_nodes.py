@@ -7,12 +7,12 @@ import pyarrow as pa
 import pytest
 from pydantic import RootModel
 
-from gradual.evaluation.interpretation import InterpretationConfig
-from gradual.pipelines.tabular import nodes
-from gradual.splits import Split
+from gradual.pipelines.tables import nodes
+from gradual.sources.splits import Split
 from gradual.tabular.baselines import BaselinesConfig
 from gradual.tabular.contest import ContestConfig
 from gradual.tabular.engine import EngineConfig
+from gradual.tabular.interpretation import InterpretationConfig
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig
 from gradual.tabular.rows import RowsConfig

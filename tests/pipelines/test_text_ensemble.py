@@ -10,7 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from gradual.evaluation.examples import probabilities_of
+from gradual.results.predictions import probabilities_of
 from gradual.training.bundle import load_bundle
 
 Kedro = Callable[..., CompletedProcess[str]]

@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from gradual.sources.tables import Source, of_table, open_table
 from gradual.tabular import histogram, preprocessing
 from gradual.tabular.columns import TableError
 from gradual.tabular.engine import EngineConfig, fit_source, transform_source, write_shards
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, TransformReport, fit
-from gradual.tabular.sources import Source, of_table, open_table
 
 CONFIG = PreprocessingConfig(
     ColumnsConfig(categorical=("c", "k"), continuous=("n", "m"), dates=("d",))

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gradual.splits import Split
+from gradual.sources.splits import Split
 from gradual.tabular.rows import RowsConfig, rows_of, scored_part, split_rows
 
 

@@ -3,6 +3,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from gradual.sources.tables import of_table
 from gradual.tabular.baselines import BASELINES, BaselineName, BaselinesConfig, fit_baseline
 from gradual.tabular.columns import TableError
 from gradual.tabular.model import TabularModelConfig
@@ -18,7 +19,6 @@ from gradual.tabular.serving import (
     predict_source,
     row_losses,
 )
-from gradual.tabular.sources import of_table
 from gradual.tabular.targets import TargetConfig, fit_target
 from gradual.tabular.train import train_tabular
 from gradual.training.bundle import Bundle, load_bundle, save_bundle

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from gradual.archives import ArchiveError
-from gradual.splits import Split
+from gradual.sources.archives import ArchiveError
+from gradual.sources.splits import Split
 from gradual.text.documents import (
     DocumentsConfig,
     DocumentsError,

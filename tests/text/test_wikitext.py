@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gradual.archives import ArchiveError
-from gradual.splits import Split
+from gradual.sources.archives import ArchiveError
+from gradual.sources.splits import Split
 from gradual.text.documents import (
     DocumentsConfig,
     DocumentsError,

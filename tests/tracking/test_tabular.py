@@ -13,10 +13,10 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from gradual import tracking
+from gradual.sources.tables import open_table
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.predict import TabularModel
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
-from gradual.tabular.sources import open_table
 from gradual.tabular.targets import TargetConfig
 from gradual.tabular.train import train_tabular
 from gradual.training.bundle import Bundle

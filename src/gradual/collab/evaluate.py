@@ -9,9 +9,9 @@ import torch
 
 from gradual.collab.baselines import fit_biases, fit_neighbours
 from gradual.collab.models import History
+from gradual.collab.ranking import bootstrap_interval, list_figures, per_user_scores
 from gradual.collab.ratings import rows_of
 from gradual.collab.recommender import Recommender
-from gradual.evaluation.ranking import bootstrap_interval, list_figures, per_user_scores
 
 MODEL, MEAN, BIASES, NEIGHBOURS = "recommender", "global mean", "biases", "item neighbours"
 POPULARITY = "popularity"

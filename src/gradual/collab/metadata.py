@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gradual.collab.recommender import Recommender
-from gradual.collab.source import RatingsError
+from gradual.sources.ratings_file import RatingsError
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.predict import TabularModel
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit

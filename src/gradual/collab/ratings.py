@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gradual.collab.ids import IdMap, as_ids
-from gradual.collab.source import RatingsError, Source, TableFile, read_table
-from gradual.splits import Split, validation_mask
+from gradual.sources.ratings_file import RatingsError, Source, TableFile, read_table
+from gradual.sources.splits import Split, validation_mask
 
 logger = logging.getLogger(__name__)
 

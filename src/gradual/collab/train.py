@@ -22,10 +22,10 @@ from gradual.collab.models import (
 from gradual.collab.models import (
     History as Rated,
 )
+from gradual.collab.ranking import ranking_scores
 from gradual.collab.ratings import rows_of
 from gradual.collab.recommender import KIND
-from gradual.collab.source import RatingsError
-from gradual.evaluation.ranking import ranking_scores
+from gradual.sources.ratings_file import RatingsError
 from gradual.training.bundle import Bundle
 from gradual.training.config import Phase, TrainingConfig
 from gradual.training.engine import CheckpointStore, fit

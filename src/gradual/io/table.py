@@ -11,8 +11,8 @@ from kedro_datasets._typing import TablePreview
 
 from gradual.io.parquet import table_preview
 from gradual.io.remote_archive import RemoteArchiveDataset
+from gradual.sources.tables import Source, SqlRows, of_table, open_table
 from gradual.tabular.engine import write_shards
-from gradual.tabular.sources import Source, SqlRows, of_table, open_table
 
 Table: TypeAlias = Source | pa.Table | pd.DataFrame
 
@@ -20,7 +20,7 @@ Table: TypeAlias = Source | pa.Table | pd.DataFrame
 class TableDataset(AbstractDataset[Table, Table]):
     """A table to be read in chunks: Parquet or CSV, one file or a folder of shards, or SQL.
 
-    `load` gives a `gradual.tabular.sources.Source`, whose `chunks()` come one at a time, so that
+    `load` gives a `gradual.sources.tables.Source`, whose `chunks()` come one at a time, so that
     a table may be larger than memory; `load_as: arrow` or `pandas` reads all of it. A `url` is
     downloaded, verified, or taken from the mirror as `RemoteArchiveDataset` does.
 

@@ -11,12 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradual.sources.errors import TableError as TableError
+
 LARGEST = float(np.finfo(np.float32).max)
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-
-
-class TableError(ValueError):
-    """A table cannot be used; the message names the column, the row and the remedy."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gradual.sources.tables import Part, Source
 from gradual.tabular.columns import TableError
 from gradual.tabular.preprocessing import (
     PartialFit,
@@ -28,7 +29,6 @@ from gradual.tabular.preprocessing import (
     merge,
     partial_fit,
 )
-from gradual.tabular.sources import Part, Source
 from gradual.training.files import remove_leftovers
 
 Result = TypeVar("Result")

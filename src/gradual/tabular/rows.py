@@ -9,11 +9,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gradual.splits import Split, validation_mask
+from gradual.sources.splits import Split, validation_mask
+from gradual.sources.tables import of_table
 from gradual.tabular.columns import TableError, TextConfig, as_levels, column
 from gradual.tabular.engine import EngineConfig, fit_source
 from gradual.tabular.preprocessing import PartialFit, PreprocessingConfig, Preprocessor
-from gradual.tabular.sources import of_table
 
 Part = Literal["train", "valid", "test"]
 

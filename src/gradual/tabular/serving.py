@@ -10,11 +10,11 @@ import pyarrow as pa
 import torch
 from scipy.special import expit, logit, softmax
 
+from gradual.sources.tables import Source
 from gradual.tabular.baselines import BASELINES, Baseline
 from gradual.tabular.columns import TableError
 from gradual.tabular.predict import TableModel, TabularModel
 from gradual.tabular.preprocessing import Preprocessor, TransformReport
-from gradual.tabular.sources import Source
 from gradual.tabular.targets import Target
 from gradual.tabular.task import codes_of, numbers_of
 from gradual.tabular.train import KIND

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from gradual import decisions
+from gradual.results import decisions
 from gradual.text import language_model as lm
 from gradual.text.awd_lstm import AWDLSTMConfig
 from gradual.text.bundles import (

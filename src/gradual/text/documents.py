@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gradual.archives import path_pattern, read_members
-from gradual.splits import Split, validation_mask
+from gradual.sources.archives import path_pattern, read_members
+from gradual.sources.splits import Split, validation_mask
 from gradual.text.label_columns import LABELS, flagged_labels, label_lists, separated_labels
 from gradual.text.labels import as_array, label_texts
 from gradual.text.wikitext import WikiTextError, read_articles

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradual.archives import read_members
+from gradual.sources.archives import read_members
 from gradual.text.rules import UNK
 
 #: Part of the documents by the word in the file's name.

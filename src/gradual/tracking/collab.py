@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gradual.training.bundle import Bundle
 
 COLLAB_REQUIREMENTS = ("numpy", "pandas", "pyarrow", "safetensors", "torch", "tqdm")
-COLLAB_CODE = ("collab", "training")
+COLLAB_CODE = ("collab", "reports", "results", "sources", "tabular", "training")
 
 
 def log_recommender(

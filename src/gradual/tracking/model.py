@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 TEXT_REQUIREMENTS = ("numpy", "pandas", "pyarrow", "safetensors", "spacy", "torch", "tqdm")
 UNIT_REQUIREMENTS = {"subword": ("sentencepiece",), "character": ("wcwidth",)}
 LANGUAGE_REQUIREMENTS = {"ja": ("sudachidict-core", "sudachipy")}
-TEXT_CODE = ("decisions.py", "splits.py", "text", "training")
+TEXT_CODE = ("reports", "results", "sources", "text", "training")
 
 # MLflow's type by the kind of a NumPy type; all else is text. Wide types only: whoever asks a
 # model sends JSON or CSV, which know no narrow ones.

@@ -18,7 +18,7 @@ REQUIREMENTS = (
     "holidays", "numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "scipy", "torch",
     "tqdm",
 )  # fmt: skip
-CODE = ("archives.py", "splits.py", "tabular", "training")
+CODE = ("reports", "results", "sources", "tabular", "training")
 
 
 def log_tabular_model(

@@ -1,0 +1,1 @@
+"""Texts to language models, classifiers and ensembles of them."""

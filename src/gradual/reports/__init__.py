@@ -1,0 +1,1 @@
+"""Pages and figures that say how good a model is."""

@@ -1,0 +1,1 @@
+"""What a score is: metrics, intervals, comparisons, and decisions made from them."""

@@ -1,0 +1,141 @@
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from gradual.reports import figures
+from gradual.reports.page import Block, Heading, Note, Quote, Section, Table, flatten, html_page
+from gradual.results.predictions import choose_examples
+from gradual.text.report import classifier_summary, html_report, scores_table
+
+
+def test_summary_scores_both_on_the_same_rows(predictions: pd.DataFrame) -> None:
+    summary = classifier_summary(predictions, majority_class="negative")
+    assert summary["rows"] == summary["model"]["rows"] == summary["baseline"]["rows"] == 6
+    assert summary["model"]["accuracy"] == pytest.approx(4 / 6)
+    assert summary["baseline"]["accuracy"] == 1
+    assert summary["majority"]["accuracy"] == 0.5
+    assert summary["difference"]["difference"] == pytest.approx(-2 / 6)
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_headline_says_everything(predictions: pd.DataFrame) -> None:
+    text = classifier_summary(predictions)["headline"]
+    assert re.search(r"66\.7% \[\d+\.\d%, \d+\.\d%\] on 6 test rows", text)
+    assert "n-gram baseline 100.0%" in text
+    assert re.search(r"difference -33\.3 points \[-?\d+\.\d, [+-]\d+\.\d\]", text)
+
+
+def test_summary_without_a_baseline(predictions: pd.DataFrame) -> None:
+    alone = predictions[[name for name in predictions if not name.startswith("baseline")]]
+    summary = classifier_summary(alone)
+    assert summary["baseline"] is None
+    assert summary["difference"] is None
+    assert "baseline" not in summary["headline"]
+    assert "N-gram" not in html_report(summary)
+
+
+def test_the_table_of_scores_has_model_and_baselines(predictions: pd.DataFrame) -> None:
+    table = scores_table(classifier_summary(predictions, majority_class="negative"))
+    assert list(table.columns) == ["Score", "Model", "N-gram baseline", "Majority class", "Better"]
+    accuracy = " ".join(table.iloc[0])
+    assert re.fullmatch(r"Accuracy 66\.7% \[.*\] 100\.0% \[.*\] 50\.0% \[.*\] .*", accuracy)
+
+
+@pytest.fixture
+def page(predictions: pd.DataFrame) -> str:
+    history = pd.DataFrame({"phase": [1], "train_loss": [1.0], "valid_loss": [0.9]})
+    return html_report(
+        classifier_summary(predictions),
+        title="Reviews <b>",
+        figures=[figures.confusion_matrix_figure(predictions), figures.roc_figure(predictions)],
+        examples=choose_examples(predictions),
+        training_figures=[figures.training_figure(history)],
+        language_model={"perplexity": 23.4567, "unigram": {"accuracy": 0.0612}, "tokens": 123456},
+        sample_texts={"I <i>liked</i>": "it & more </blockquote>"},
+        run={
+            "seed": 7,
+            "classifier": {
+                "batch_size": 32,
+                "phases": ({"epochs": 1, "lr": 0.02}, {"epochs": 2, "lr": (1e-3, 0.01)}),
+            },
+        },
+    )
+
+
+def test_page_has_everything(page: str) -> None:
+    for text in (
+        "66.7% [",
+        "100.0% [",
+        "most wrong".capitalize(),
+        "Confusion matrix",
+        "Training",
+        "perplexity</td><td>23.46",
+        "unigram.accuracy</td><td>6.12%",
+        "123,456",
+        "classifier.batch size</td><td>32",
+        "epochs 1, lr 0.02; epochs 2, lr (0.001, 0.01)",
+    ):
+        assert text in page
+
+
+def test_page_escapes_what_came_from_data(page: str) -> None:
+    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; co" in page
+    assert "<script>alert" not in page
+    assert "Reviews &lt;b&gt;" in page
+    assert "I &lt;i&gt;liked&lt;/i&gt;" in page
+    assert "it &amp; more &lt;/blockquote&gt;" in page
+
+
+def test_page_needs_no_network_and_has_plotly_once(page: str) -> None:
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
+    assert page.count("* plotly.js v") == 1
+    assert page.count('class="plotly-graph-div"') == 3
+
+
+def test_hostile_class_names_do_not_break_out(predictions: pd.DataFrame) -> None:
+    hostile = "</script><script>alert(1)</script>"
+    renamed = predictions.replace({"positive": hostile}).rename(
+        columns=lambda name: name.replace("positive", hostile)
+    )
+    page = html_report(
+        classifier_summary(renamed),
+        figures=[figures.confusion_matrix_figure(renamed), figures.roc_figure(renamed)],
+        examples=choose_examples(renamed),
+    )
+    assert "<script>alert" not in page
+
+
+def test_page_without_figures_is_small(predictions: pd.DataFrame) -> None:
+    assert len(html_report(classifier_summary(predictions))) < 10_000
+
+
+def test_a_page_is_its_sections_in_order_and_escapes_every_kind_of_block() -> None:
+    frame = pd.DataFrame({"who <i>": ["<b>net</b>"], "RMSE": ["0.12"]})
+    blocks: list[Block] = [
+        "plain <p>",
+        Note("small <p>"),
+        Heading("inside <p>"),
+        Quote("said <p>", prompt="asked <p>"),
+        Table(frame, numbers=["RMSE"]),
+        {"rows": 12345, "nested": {"rate": 0.5}},
+    ]
+    page = html_page("T <p>", "H <p>", [Section("", ["first"]), Section("S <p>", blocks)])
+    texts = ["T", "H", "first", "S", "plain", "small", "inside", "asked", "said"]
+    places = [page.index(f"{text} &lt;p&gt;" if text != "first" else text) for text in texts]
+    assert places == sorted(places)
+    assert "<h2>S &lt;p&gt;</h2>" in page
+    assert page.count("<h2>") == 1, "a section without a title has no heading"
+    assert "&lt;b&gt;net&lt;/b&gt;" in page
+    assert '<td class="number">0.12</td>' in page
+    assert "nested.rate</td><td>0.5" in page
+    assert "plotly" not in page
+
+
+def test_flatten_names_leaves_with_dots() -> None:
+    assert flatten({"a": 1, "b": {"c": [2, 3], "d": {"e": None}}}) == [
+        ("a", 1),
+        ("b.c", [2, 3]),
+        ("b.d.e", None),
+    ]
