@@ -339,3 +339,11 @@ def test_a_checkpoint_store_is_a_handle_to_a_folder(tmp_path: Path) -> None:
     assert dataset.exists()
     with pytest.raises(DatasetError, match="an input of the node"):
         dataset.save(store)
+
+
+def test_a_bundle_store_is_a_handle_to_a_folder_too(tmp_path: Path) -> None:
+    dataset = gradual.io.BundleStoreDataset(filepath=tmp_path / "rivals")
+    assert not dataset.exists()
+    assert dataset.load().path == tmp_path / "rivals"
+    with pytest.raises(DatasetError, match="an input of the node"):
+        dataset.save(dataset.load())

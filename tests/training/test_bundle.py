@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gradual.training import sealed
-from gradual.training.bundle import Bundle, BundleError, load_bundle, save_bundle
+from gradual.training.bundle import Bundle, BundleError, BundleStore, load_bundle, save_bundle
 
 
 def make(**changes):
@@ -158,3 +158,22 @@ def test_a_full_disk_leaves_the_old_bundle(tmp_path):
     subprocess.run([sys.executable, "-c", script, str(path)], check=True)
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_store_makes_a_bundle_anew_only_when_what_it_is_made_from_changes(tmp_path, caplog):
+    store, made = BundleStore(tmp_path / "rivals"), []
+
+    def make_one():
+        made.append(len(made))
+        return make(metadata={"made": len(made)})
+
+    first = store.kept("forest", {"trees": 10, "rows": "abc"}, make_one)
+    again = store.kept("forest", {"rows": "abc", "trees": 10}, make_one)
+    assert (again.hash, again.metadata, made) == (first.hash, {"made": 1}, [0])
+    assert store.kept("linear", {"trees": 10, "rows": "abc"}, make_one).metadata == {"made": 2}
+    assert store.kept("forest", {"trees": 11, "rows": "abc"}, make_one).metadata == {"made": 3}
+    assert len(list(store.path.iterdir())) == 2, "one file a name"
+    file = store.path / "forest.safetensors"
+    file.write_bytes(file.read_bytes()[:-3])
+    assert store.kept("forest", {"trees": 11, "rows": "abc"}, make_one).metadata == {"made": 4}
+    assert "forest is made anew" in caplog.text

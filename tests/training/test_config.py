@@ -4,7 +4,7 @@ import sys
 import pydantic
 import pytest
 
-from gradual.training.config import Phase, TrainingConfig
+from gradual.training.config import EarlyStopping, Phase, TrainingConfig
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,15 @@ def test_configuration_and_files_need_no_torch():
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_shortened_training_ends_after_so_many_epochs_without_early_stopping():
+    training = TrainingConfig(
+        phases=(Phase(2, 1e-2), Phase(5, 1e-3), Phase(1, 1e-4)),
+        early_stopping=EarlyStopping(patience=2),
+    )
+    assert [p.epochs for p in training.shortened(4).phases] == [2, 2]
+    assert [p.epochs for p in training.shortened(8).phases] == [2, 5, 1]
+    assert training.shortened(4).early_stopping is None
+    with pytest.raises(ValueError, match="epochs is 0"):
+        training.shortened(0)

@@ -1,7 +1,7 @@
 """Kedro datasets: the artifacts that pipelines read and write; every save is atomic."""
 
 from gradual.io.bundle import BundleDataset
-from gradual.io.checkpoint_store import CheckpointStoreDataset
+from gradual.io.checkpoint_store import BundleStoreDataset, CheckpointStoreDataset
 from gradual.io.corpus import CorpusDataset
 from gradual.io.html import HTMLDataset
 from gradual.io.json import JSONDataset
@@ -14,6 +14,7 @@ from gradual.io.vocabulary import VocabularyDataset
 
 __all__ = [
     "BundleDataset",
+    "BundleStoreDataset",
     "CheckpointStoreDataset",
     "CorpusDataset",
     "HTMLDataset",

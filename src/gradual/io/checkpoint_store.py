@@ -1,4 +1,4 @@
-"""Folders of checkpoints."""
+"""Folders that a node writes to itself: checkpoints, and models that are kept between runs."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.io.core import AbstractDataset, DatasetError
 
 if TYPE_CHECKING:
+    from gradual.training.bundle import BundleStore
     from gradual.training.checkpoint import CheckpointStore
 
 
@@ -51,8 +52,8 @@ class CheckpointStoreDataset(AbstractDataset["CheckpointStore", "CheckpointStore
             DatasetError: Always.
         """
         raise DatasetError(
-            f"{self._filepath} is written by the training stage that has it as an input: make the "
-            "checkpoint store an input of the node, not an output"
+            f"{self._filepath} is written by the node that has it as an input: make the store an "
+            "input of the node, not an output"
         )
 
     def _exists(self) -> bool:
@@ -60,3 +61,25 @@ class CheckpointStoreDataset(AbstractDataset["CheckpointStore", "CheckpointStore
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath}
+
+
+class BundleStoreDataset(CheckpointStoreDataset):
+    """The folder in which a node keeps models that need not be fitted again.
+
+    Like `CheckpointStoreDataset` it is an input of the node that writes to it.
+
+    Examples:
+        ```yaml
+        adult.rivals:
+          type: gradual.io.BundleStoreDataset
+          filepath: data/06_models/adult/rivals
+        ```
+
+        >>> store = BundleStoreDataset(filepath="rivals").load()
+    """
+
+    def load(self) -> "BundleStore":  # type: ignore[override]
+        """A handle to the folder; nothing is read yet."""
+        from gradual.training.bundle import BundleStore  # imports torch, see BundleDataset
+
+        return BundleStore(self._filepath)

@@ -1,16 +1,21 @@
 """A trained model as one safetensors file that holds all that is needed to use it."""
 
 import json
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gradual.training.files import canonical_json
+from gradual.training.files import canonical_json, fingerprint
 from gradual.training.sealed import DamagedFileError, content_hash, read_sealed, write_sealed
 
 FORMAT_VERSION = 1
+_MADE_FROM = "made_from"
+
+logger = logging.getLogger(__name__)
 
 
 class BundleError(ValueError):
@@ -94,6 +99,47 @@ def load_bundle(path: Path, kind: str | None = None) -> Bundle:
         dependencies=content["dependencies"],
         origin=str(path),
     )
+
+
+class BundleStore:
+    """A folder of bundles, each kept as long as nothing that it was made from has changed.
+
+    Args:
+        path: the folder; it need not exist before the first bundle is kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"BundleStore({str(self.path)!r})"
+
+    def kept(self, name: str, made_from: Any, make: Callable[[], Bundle]) -> Bundle:
+        """Return the bundle of this name if it was made from the same, or make and keep it.
+
+        Args:
+            name: of the file, without its suffix; another bundle of that name is replaced.
+            made_from: all that the bundle depends on, the versions of the libraries that fit it
+                included: what `gradual.training.files.plain` takes.
+            make: makes the bundle.
+
+        Returns:
+            The bundle; its ``dependencies`` hold the fingerprint of `made_from`.
+        """
+        path, wanted = self.path / f"{name}.safetensors", fingerprint(made_from)
+        if path.exists():
+            try:
+                found = load_bundle(path)
+            except BundleError as error:
+                logger.warning("%s is made anew: %s", name, error)
+            else:
+                if found.dependencies.get(_MADE_FROM) == wanted:
+                    logger.info("%s: nothing has changed, loaded from %s", name, path)
+                    return found
+        made = make()
+        made = replace(made, dependencies={**made.dependencies, _MADE_FROM: wanted})
+        save_bundle(made, path)
+        return made
 
 
 def _text(bundle: Bundle) -> str:

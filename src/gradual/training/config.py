@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 ScheduleName = Literal["one_cycle", "cosine_restarts", "slanted_triangular"]
@@ -176,6 +176,24 @@ class TrainingConfig:
             self.checkpoint_seconds,
             "use seconds, 0 for every step",
         )
+
+    def shortened(self, epochs: int) -> "TrainingConfig":
+        """Return the same training for so many epochs and no early stopping.
+
+        It trains once more, on the validation rows too, after those have said how many epochs are
+        best. The phase in which the last epoch falls is shortened, so that its schedule ends with
+        it, and phases after it are left out.
+
+        Args:
+            epochs: over all phases, at least 1; no more than there are.
+        """
+        _require(epochs >= 1, "epochs", epochs, "use 1 or more")
+        phases, left = [], epochs
+        for phase in self.phases:
+            if left > 0:
+                phases.append(replace(phase, epochs=min(phase.epochs, left)))
+                left -= phase.epochs
+        return replace(self, phases=tuple(phases), early_stopping=None)
 
 
 def _require(condition: bool, name: str, value: object, remedy: str) -> None:
