@@ -13,13 +13,15 @@ from gradual.tracking.model import (
     log_text_classifier,
     log_text_ensemble,
 )
+from gradual.tracking.registration import Registration
 from gradual.tracking.registry import load_registered
 from gradual.tracking.run import (
+    count_looks,
     flatten,
     log_artifact,
-    log_figure,
     log_metrics,
     log_params,
+    log_results,
     namespace,
     set_tags,
 )
@@ -29,15 +31,17 @@ from gradual.tracking.tabular import log_tabular_model
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 __all__ = [
+    "Registration",
+    "count_looks",
     "flatten",
     "load_registered",
     "log_artifact",
-    "log_figure",
     "log_language_model",
     "log_metrics",
     "log_model",
     "log_params",
     "log_recommender",
+    "log_results",
     "log_tabular_model",
     "log_text_classifier",
     "log_text_ensemble",

@@ -1,4 +1,4 @@
-"""Log metrics, parameters, figures, files and tags to the active MLflow run.
+"""Log metrics, results, parameters, files and tags to the active MLflow run.
 
 Names are put under the namespace of the Kedro node that is running (`imdb.` …), which the
 project's hook sets, so that two data sources in one run do not overwrite each other.
@@ -13,14 +13,14 @@ import math
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,62 @@ def log_metrics(metrics: Mapping[str, Any], step: int | None = None, prefix: str
         _client().log_batch(run_id, metrics=entities[start : start + _METRICS_PER_BATCH])
 
 
+def log_results(scores: pd.DataFrame) -> None:
+    """Log result rows as metrics: `test.net.accuracy`, its interval as `….low` and `….high`.
+
+    Only what is said of all rows and, where there are several seeds, of their mean: the stored
+    table has the rest.
+
+    Args:
+        scores: Result rows (`gradual.results.table`): columns part, model, metric, seed, slice,
+            value, low, high; an interval may be missing.
+    """
+    whole = scores[scores["seed"].isna() & (scores["slice"] == "")]
+    metrics: dict[str, Any] = {}
+    for row in whole.to_dict("records"):
+        name = f"{row['part']}.{row['model']}.{row['metric']}".replace(" ", "_")
+        metrics[name] = row["value"]
+        if math.isfinite(row["low"]):
+            metrics |= {f"{name}.low": row["low"], f"{name}.high": row["high"]}
+    log_metrics(metrics)
+
+
+def count_looks(fingerprint: str) -> int:
+    """Say how often the rows of a test set have been scored, this time included.
+
+    The active run is tagged with the rows when it scores them, so that a run which fails later
+    counts (somebody may have looked), and one which failed before does not. Runs of all experiments
+    of the tracking store count, deleted ones too.
+
+    Args:
+        fingerprint: Hash of the test rows, the same for the same rows whatever is trained on.
+
+    Returns:
+        The number of runs that have scored these rows; 1 where no run is active.
+    """
+    run_id = active_run_id()
+    if run_id is None:
+        logger.debug("No active MLflow run: nobody counts who looks at the test rows.")
+        return 1
+    from mlflow.entities import ViewType
+
+    tag = _key(f"test_rows.{fingerprint}")
+    set_tags({tag: current_namespace() or "scored"})
+    client = _client()
+    everything = {"run_view_type": ViewType.ALL, "filter_string": f"tags.`{tag}` LIKE '%'"}
+    experiments = [e.experiment_id for e in _pages(client.search_experiments, ViewType.ALL)]
+    return len({r.info.run_id for r in _pages(client.search_runs, experiments, **everything)})
+
+
+def _pages(search: Callable[..., Any], *args: Any, **options: Any) -> Iterator[Any]:
+    """All that a search of MLflow's finds, which gives a page at a time."""
+    token = None
+    while token != "":
+        page = search(*args, **options, page_token=token)
+        yield from page
+        token = page.token or ""
+
+
 def log_params(params: Mapping[str, Any], prefix: str = "") -> None:
     """Log parameters to the active run, nested ones under dotted names (see `flatten`).
 
@@ -138,18 +194,6 @@ def set_tags(tags: Mapping[str, Any]) -> None:
     entities = [RunTag(_key(name), str(tag)) for name, tag in tags.items() if tag is not None]
     for start in range(0, len(entities), _PARAMS_PER_BATCH):
         _client().log_batch(run_id, tags=entities[start : start + _PARAMS_PER_BATCH])
-
-
-def log_figure(figure: go.Figure, name: str) -> None:
-    """Log a Plotly figure as `figures/<name>.html`, which MLflow shows interactively.
-
-    The page holds Plotly's JavaScript (4 MB), so it can be seen without a network.
-    """
-    if active_run_id() is None:
-        logger.debug("No active MLflow run: figure %r is not logged.", name)
-        return
-    html = figure.to_html(include_plotlyjs=True, full_html=True)
-    log_artifact(html, f"figures/{name}.html")
 
 
 def log_artifact(content: Path | str | Mapping[str, Any] | Sequence[Any], name: str = "") -> None:
