@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
+from gradual.collab.baselines import fit_neighbours
 from scipy.stats import t
 
-from gradual.collab.baselines import fit_neighbours
 from gradual.collab.ids import IdMap
 from gradual.collab.models import CollabModelConfig
 from gradual.collab.ranking import bootstrap_interval
@@ -27,13 +27,12 @@ from gradual.collab.ratings import (
     SideConfig,
     read_ratings,
     read_side,
-    rows_of,
     split_ratings,
 )
 from gradual.collab.recommender import Recommender
 from gradual.collab.train import CollabConfig, number_ids, train_collab
 from gradual.sources.ratings_file import TableFile
-from gradual.sources.splits import Split
+from gradual.sources.splits import Split, part_rows
 from gradual.training.config import Phase, TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,7 +148,7 @@ def score() -> None:
         parts = split_ratings(ratings, split)
         numbered = number_ids(ratings, parts)
         users, movies = (IdMap.from_table(table) for table in numbered)
-        train, test = (ratings.take(rows_of(parts, name)) for name in ("train", "valid"))
+        train, test = (ratings.take(part_rows(parts, name)) for name in ("train", "valid"))
         known = [(users.encode(t["user"]), movies.encode(t["item"])) for t in (train, test)]
         own, truth = train["rating"].to_numpy(), test["rating"].to_numpy()
         held = len(truth)

@@ -5,9 +5,9 @@ import torch
 from collab_config import config
 
 from gradual.collab.fold_in import Prior, fold_in, onboarding, recommend_new
-from gradual.collab.ratings import rows_of
 from gradual.collab.recommender import Recommender
 from gradual.collab.train import number_ids, train_collab
+from gradual.sources.splits import part_rows
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_the_row_is_the_most_probable_one(model):
 
 
 def test_users_are_folded_in_one_by_one_or_together_alike(model, ratings, parts):
-    held = ratings.take(rows_of(parts, "valid"))
+    held = ratings.take(part_rows(parts, "valid"))
     together = fold_in(model, held)
     alone = fold_in(model, held.filter(pa.compute.equal(held["user"], together.ids[2])))
     torch.testing.assert_close(together.rows[2], alone.rows[0], atol=1e-5, rtol=1e-4)

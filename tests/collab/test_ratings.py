@@ -15,11 +15,10 @@ from gradual.collab.ratings import (
     SideConfig,
     read_ratings,
     read_side,
-    rows_of,
     split_ratings,
 )
 from gradual.sources.ratings_file import RatingsError, TableFile
-from gradual.sources.splits import Split
+from gradual.sources.splits import Split, part_rows
 
 TEXT = "userId,movieId,rating,timestamp\n1,a,4.0,30\n2,b,3.5,20\n1,b,5,10\n"
 
@@ -115,8 +114,8 @@ def test_test_rows_come_first_and_validation_rows_out_of_the_rest(ratings: pa.Ta
     parts = split_ratings(ratings, RatingsSplit(valid=Split(fraction=0.25), test=leave_out))
     frame = ratings.to_pandas()
     last = set(frame.groupby("user")["time"].idxmax())
-    assert set(rows_of(parts, "test")) == last
-    share = len(rows_of(parts, "valid")) / (len(frame) - len(last))
+    assert set(part_rows(parts, "test")) == last
+    share = len(part_rows(parts, "valid")) / (len(frame) - len(last))
     assert share == pytest.approx(0.25, abs=0.01)
     with pytest.raises(RatingsError, match="valid ratings: there is no column 'day'"):
         split_ratings(ratings, RatingsSplit(valid=Split(method="last", column="day")))

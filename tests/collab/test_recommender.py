@@ -6,9 +6,9 @@ import pytest
 import torch
 from collab_config import config
 
-from gradual.collab.ratings import rows_of
 from gradual.collab.recommender import Recommender
 from gradual.collab.train import number_ids, train_collab
+from gradual.sources.splits import part_rows
 from gradual.training.bundle import Bundle, load_bundle, save_bundle
 
 
@@ -41,7 +41,7 @@ def test_lists_leave_out_what_was_seen_and_are_in_order(model, ratings, parts):
     lists = model.recommend(n=8)
     assert lists.groupby("user").size().eq(8).all()
     assert lists.groupby("user")["score"].apply(lambda s: s.is_monotonic_decreasing).all()
-    train = ratings.take(rows_of(parts, "train")).to_pandas()
+    train = ratings.take(part_rows(parts, "train")).to_pandas()
     seen = set(zip(train["user"], train["item"], strict=True))
     assert not seen & set(zip(lists["user"], lists["item"], strict=True))
     pairs = model.predict(lists["user"], lists["item"])

@@ -4,10 +4,10 @@ import pytest
 import torch
 from collab_config import config
 
-from gradual.collab.ratings import rows_of
 from gradual.collab.recommender import Recommender
 from gradual.collab.train import number_ids, train_collab
 from gradual.sources.ratings_file import RatingsError
+from gradual.sources.splits import part_rows
 from gradual.training import rows
 from gradual.training.checkpoint import CheckpointStore
 
@@ -24,8 +24,8 @@ def train(ratings, parts, settings, **kwargs):
 
 
 def spread_of_valid(ratings, parts) -> float:
-    train_mean = ratings["rating"].to_numpy()[rows_of(parts, "train")].mean()
-    valid = ratings["rating"].to_numpy()[rows_of(parts, "valid")]
+    train_mean = ratings["rating"].to_numpy()[part_rows(parts, "train")].mean()
+    valid = ratings["rating"].to_numpy()[part_rows(parts, "valid")]
     return float(np.square(valid - train_mean).mean())
 
 
@@ -47,7 +47,7 @@ def test_each_kind_of_model_beats_the_mean_and_is_used_as_it_was_validated(
     bundle, history = train(ratings, parts, config(**settings), items=items)
     assert history.epochs[-1]["valid_loss"] < 0.8 * spread_of_valid(ratings, parts)
     model = Recommender.from_bundle(bundle)
-    valid = ratings.take(rows_of(parts, "valid"))
+    valid = ratings.take(part_rows(parts, "valid"))
     found = model.predict(
         valid["user"].to_numpy(), valid["item"].to_pandas(), valid["time"].to_numpy()
     )
@@ -99,7 +99,7 @@ def test_unknown_users_and_items_have_the_mean_row(ratings, parts):
 
 def test_validation_and_test_ratings_are_not_learned_from(ratings, parts):
     other = ratings["rating"].to_numpy().copy()
-    other[rows_of(parts, "valid", "test")] = 1.0
+    other[part_rows(parts, "valid", "test")] = 1.0
     place = ratings.schema.get_field_index("rating")
     changed = ratings.set_column(place, "rating", pa.array(other))
     first, second = (train(r, parts, config(epochs=1))[0] for r in (ratings, changed))

@@ -2,8 +2,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gradual.sources.splits import Split
-from gradual.tabular.rows import RowsConfig, rows_of, scored_part, split_rows
+from gradual.sources.splits import Split, part_rows, scored_part
+from gradual.tabular.rows import RowsConfig, split_rows
 
 
 def table(n: int = 100) -> pa.Table:
@@ -13,7 +13,7 @@ def table(n: int = 100) -> pa.Table:
 def test_validation_comes_out_of_what_test_leaves() -> None:
     config = RowsConfig(test=Split(method="rows", rows=(90, 100)), valid=Split(fraction=0.2))
     splits = split_rows(table(), ["y"], config)
-    train, valid, test = (rows_of(splits, part) for part in ("train", "valid", "test"))
+    train, valid, test = (part_rows(splits, part) for part in ("train", "valid", "test"))
     assert test.tolist() == list(range(90, 100))
     assert len(valid) == 18
     assert sorted([*train, *valid, *test]) == list(range(100))
@@ -23,13 +23,13 @@ def test_validation_comes_out_of_what_test_leaves() -> None:
 def test_splits_by_time_take_the_latest_for_test_and_the_next_for_validation() -> None:
     last = Split(method="last", fraction=0.1, column="day")
     splits = split_rows(table(), ["y"], RowsConfig(test=last, valid=last))
-    assert rows_of(splits, "test").tolist() == list(range(10))
-    assert rows_of(splits, "valid").tolist() == list(range(10, 19))
+    assert part_rows(splits, "test").tolist() == list(range(10))
+    assert part_rows(splits, "valid").tolist() == list(range(10, 19))
 
 
 def test_without_test_rows_validation_rows_are_scored() -> None:
     splits = split_rows(table(), ["y"], RowsConfig(test=None))
-    assert len(rows_of(splits, "test")) == 0
+    assert len(part_rows(splits, "test")) == 0
     assert scored_part(splits) == "valid"
 
 
@@ -37,7 +37,7 @@ def test_stratified_parts_keep_the_shares() -> None:
     split = Split(fraction=0.2, stratify="y")
     splits = split_rows(table(), ["y"], RowsConfig(test=split, valid=split))
     for part in ("train", "valid", "test"):
-        labels = table()["y"].take(rows_of(splits, part)).to_pylist()
+        labels = table()["y"].take(part_rows(splits, part)).to_pylist()
         assert abs(labels.count("a") - labels.count("b")) <= 1
 
 
@@ -56,7 +56,7 @@ def test_rows_without_a_target_are_refused_or_left_out(target: pa.Array) -> None
         split_rows(holed, ["y"], RowsConfig())
     splits = split_rows(holed, ["y"], RowsConfig(missing_target="leave_out"))
     assert splits["part"].null_count == 2
-    assert sum(len(rows_of(splits, part)) for part in ("train", "valid", "test")) == 22
+    assert sum(len(part_rows(splits, part)) for part in ("train", "valid", "test")) == 22
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gradual.collab.baselines import Biases, fit_biases
 from gradual.collab.fold_in import STRATEGIES, Prior, fold_in, onboarding
 from gradual.collab.metadata import MetadataConfig, predict_rows, train_metadata
 from gradual.collab.ranking import bootstrap_interval, per_user_scores
 from gradual.collab.ratings import RatingsSplit, split_ratings
 from gradual.collab.recommender import Recommender
+from gradual.collab.simple_models import Biases, fit_biases
 from gradual.collab.train import CollabConfig, number_ids, train_collab
 from gradual.sources.ratings_file import RatingsError
 from gradual.sources.splits import Split

@@ -7,11 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import torch
 
-from gradual.collab.baselines import fit_biases, fit_neighbours
 from gradual.collab.models import History
 from gradual.collab.ranking import bootstrap_interval, list_figures, per_user_scores
-from gradual.collab.ratings import rows_of
 from gradual.collab.recommender import Recommender
+from gradual.collab.simple_models import fit_biases, fit_neighbours
+from gradual.sources.splits import part_rows, scored_part
 
 MODEL, MEAN, BIASES, NEIGHBOURS = "recommender", "global mean", "biases", "item neighbours"
 POPULARITY = "popularity"
@@ -21,18 +21,13 @@ _BLOCK = 256
 
 def _training(recommender: Recommender, ratings: pa.Table, parts: pa.Table) -> tuple:
     """Return the training ratings as numbers, and how many users and items there are."""
-    train = ratings.take(rows_of(parts, "train"))
+    train = ratings.take(part_rows(parts, "train"))
     users, items = (
         recommender.user_ids.encode(train["user"]),
         recommender.item_ids.encode(train["item"]),
     )
     shape = len(recommender.user_ids), len(recommender.item_ids)
     return users, items, train["rating"].to_numpy(), shape
-
-
-def held_out_part(parts: pa.Table) -> str:
-    """Return `test`, or `valid` where a source has no test ratings."""
-    return "test" if len(rows_of(parts, "test")) else "valid"
 
 
 def score_ratings(
@@ -51,7 +46,7 @@ def score_ratings(
         (RMSE, MAE), `better`, `value`, `low`, `high` (95 % interval by resampling users), `rows`.
         The scores are empty for a model that ranks and predicts no ratings.
     """
-    held = ratings.take(rows_of(parts, held_out_part(parts)))
+    held = ratings.take(part_rows(parts, scored_part(parts)))
     times = held["time"].to_numpy() if "time" in held.column_names else None
     table = recommender.predict(held["user"].to_pandas(), held["item"].to_pandas(), times).assign(
         rating=held["rating"].to_numpy()
@@ -117,7 +112,7 @@ def score_lists(
         ValueError: No known user has a held-out item that counts.
     """
     users, items, values, shape = _training(recommender, ratings, parts)
-    held = ratings.take(rows_of(parts, held_out_part(parts)))
+    held = ratings.take(part_rows(parts, scored_part(parts)))
     held_users = recommender.user_ids.encode(held["user"])
     held_items = recommender.item_ids.encode(held["item"])
     counts = (held_users > 0) & (held_items > 0)

@@ -235,11 +235,6 @@ def split_ratings(ratings: pa.Table, split: RatingsSplit) -> pa.Table:
     return pa.table({"part": pa.array(part, pa.string())})
 
 
-def rows_of(parts: pa.Table, *names: str) -> np.ndarray:
-    """Return the row numbers of parts, in order."""
-    return np.flatnonzero(pc.is_in(parts["part"], pa.array(names)).to_numpy())
-
-
 @dataclass(frozen=True)
 class SideConfig:
     """Where an item's or a user's title and properties stand.

@@ -23,9 +23,9 @@ from gradual.collab.models import (
     History as Rated,
 )
 from gradual.collab.ranking import ranking_scores
-from gradual.collab.ratings import rows_of
 from gradual.collab.recommender import KIND
 from gradual.sources.ratings_file import RatingsError
+from gradual.sources.splits import part_rows
 from gradual.training.bundle import Bundle
 from gradual.training.config import Phase, TrainingConfig
 from gradual.training.engine import CheckpointStore, fit
@@ -255,7 +255,7 @@ def number_ids(ratings: pa.Table, parts: pa.Table) -> tuple[pa.Table, pa.Table]:
     Returns:
         Columns `number` and `id` of users, and of items; number 0 is for all others.
     """
-    train = ratings.take(rows_of(parts, "train"))
+    train = ratings.take(part_rows(parts, "train"))
     return IdMap.fit(train["user"]).to_table(), IdMap.fit(train["item"]).to_table()
 
 
@@ -376,8 +376,8 @@ def _set_up(
                 "to false"
             )
     edges = time_edges(ratings, parts, config.model.time_bins)
-    train = _interactions(ratings, rows_of(parts, "train"), user_map, item_map, edges)
-    valid = _interactions(ratings, rows_of(parts, "valid"), user_map, item_map, edges)
+    train = _interactions(ratings, part_rows(parts, "train"), user_map, item_map, edges)
+    valid = _interactions(ratings, part_rows(parts, "valid"), user_map, item_map, edges)
     mean = float(train.ratings.double().mean())
     rated = rated_items(train, len(user_map))
     if config.positive_from is not None:
@@ -439,7 +439,7 @@ def time_edges(ratings: pa.Table, parts: pa.Table, bins: int) -> list[float]:
             f"time_bins is {bins}, but the ratings have no time: set it to 0, or name the time's "
             "column"
         )
-    times = ratings["time"].to_numpy()[rows_of(parts, "train")]
+    times = ratings["time"].to_numpy()[part_rows(parts, "train")]
     return [float(edge) for edge in np.quantile(times, np.arange(1, bins) / bins)]
 
 

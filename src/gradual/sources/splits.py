@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 _SETTINGS = {
     "random": {"stratify"},
@@ -78,6 +80,22 @@ class Split:
                 f"rows is {list(self.rows)}: give the first row, counted from 0, and the row after "
                 "the last"
             )
+
+
+def part_rows(parts: pa.Table, *names: str) -> np.ndarray:
+    """Return the numbers of the rows of some parts, ascending.
+
+    Args:
+        parts: A column `part`, one row for each row of the source; null for a row left out.
+        names: Of `train`, `valid` and `test`.
+    """
+    chosen = pc.is_in(parts["part"], value_set=pa.array(names, pa.string()))
+    return np.flatnonzero(chosen.to_numpy())
+
+
+def scored_part(parts: pa.Table) -> Literal["test", "valid"]:
+    """Return the part that scores come from: `test`, or `valid` where there are no test rows."""
+    return "test" if len(part_rows(parts, "test")) else "valid"
 
 
 def validation_mask(frame: pd.DataFrame, split: Split) -> np.ndarray:

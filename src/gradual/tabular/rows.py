@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from gradual.sources.splits import Split, validation_mask
 from gradual.sources.tables import of_table
@@ -73,17 +72,6 @@ def split_rows(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> p
     part[rows[held_out]] = "valid"
     part[rows[~held_out]] = "train"
     return pa.table({"part": pa.array(part, pa.string())})
-
-
-def rows_of(row_splits: pa.Table, part: Part) -> np.ndarray:
-    """Return the numbers of the rows of one part, ascending."""
-    mask = pc.fill_null(pc.equal(row_splits["part"], part), False)
-    return np.flatnonzero(mask.to_numpy())
-
-
-def scored_part(row_splits: pa.Table) -> Part:
-    """Return the part that scores come from: test, or valid where there are no test rows."""
-    return "test" if len(rows_of(row_splits, "test")) else "valid"
 
 
 def _known(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> np.ndarray:

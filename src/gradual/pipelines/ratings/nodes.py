@@ -25,6 +25,7 @@ from gradual.collab.train import number_ids as fit_ids
 from gradual.reports import figures
 from gradual.reports import page as report
 from gradual.sources.ratings_file import TableFile, read_table
+from gradual.sources.splits import part_rows, scored_part
 from gradual.tabular import figures as table_figures
 from gradual.training.bundle import Bundle
 from gradual.training.checkpoint import CheckpointStore
@@ -188,7 +189,7 @@ def choose_onboarding(
     model = Recommender.from_bundle(recommender)
     if cold_start is None or not model.takes_newcomers:
         return pd.DataFrame({"strategy": []})
-    train_rows = ratings.take(tables.rows_of(rating_splits, "train"))
+    train_rows = ratings.take(part_rows(rating_splits, "train"))
     lists = [
         fold_in.onboarding(
             model, max(cold_start.root.asked), strategy=strategy, ratings=train_rows
@@ -234,7 +235,7 @@ def summarise(
         (model → score → value and interval), and `difference` to the biases.
     """
     summary: dict[str, Any] = {
-        "part": evaluate.held_out_part(rating_splits),
+        "part": scored_part(rating_splits),
         "rows": len(predictions),
         "users": int(predictions["user"].nunique()),
         "unknown": predictions["fallback"].replace("", "none").value_counts().to_dict(),
@@ -325,7 +326,7 @@ def write_report(
 ) -> str:
     """Write one HTML page that says how good the recommender is and what it recommends."""
     model = Recommender.from_bundle(recommender)
-    train_rows = ratings.take(tables.rows_of(rating_splits, "train"))
+    train_rows = ratings.take(part_rows(rating_splits, "train"))
     sections = [
         report.Section(
             "How well it predicts ratings",

@@ -14,6 +14,7 @@ from pydantic import RootModel
 from gradual import tracking
 from gradual.reports import figures
 from gradual.results import contest
+from gradual.sources.splits import part_rows, scored_part
 from gradual.sources.tables import Source
 from gradual.tabular import figures as table_figures
 from gradual.tabular import interpretation, regression_figures
@@ -30,7 +31,7 @@ from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.predict import TabularModel
 from gradual.tabular.predictions import table_predictions
 from gradual.tabular.preprocessing import PreprocessingConfig, Preprocessor
-from gradual.tabular.rows import RowsConfig, rows_of, scored_part
+from gradual.tabular.rows import RowsConfig
 from gradual.tabular.serving import (
     ServingConfig,
     baseline_bundle,
@@ -62,9 +63,9 @@ def split_rows(
     """Choose test and validation rows."""
     row_splits = parts.split_rows(table, target.root.columns, rows.root)
     # A target that cannot be used is refused now, in test rows too, not after the training.
-    fitted = fit_target(table, rows_of(row_splits, "train"), target.root)
+    fitted = fit_target(table, part_rows(row_splits, "train"), target.root)
     fitted.encode(table, np.flatnonzero(row_splits["part"].is_valid().to_numpy()))
-    counts = {part: len(rows_of(row_splits, part)) for part in ("train", "valid", "test")}
+    counts = {part: len(part_rows(row_splits, part)) for part in ("train", "valid", "test")}
     logger.info("Rows: %s.", ", ".join(f"{count:,} {part}" for part, count in counts.items()))
     tracking.log_metrics({f"rows.{part}": count for part, count in counts.items()})
     return row_splits
@@ -81,7 +82,7 @@ def fit_preprocessor(
     Returns:
         The preprocessor in the readable form that is stored.
     """
-    train = rows_of(row_splits, "train")
+    train = part_rows(row_splits, "train")
     return parts.fit_rows(table, train, config.root, engine.root).to_dict()
 
 
@@ -94,7 +95,7 @@ def encode(
         The encoded table, and what became of each column: levels, fills, gaps, unseen levels.
     """
     fitted = Preprocessor.from_dict(preprocessor)
-    held_out = table.take(rows_of(row_splits, scored_part(row_splits)))
+    held_out = table.take(part_rows(row_splits, scored_part(row_splits)))
     return fitted.transform(table), column_summary(fitted, held_out)
 
 
@@ -115,8 +116,8 @@ def train_net(
     bundle, history = train_tabular(
         encoded,
         table.select(target.root.columns),
-        rows_of(row_splits, "train"),
-        rows_of(row_splits, "valid"),
+        part_rows(row_splits, "train"),
+        part_rows(row_splits, "valid"),
         Preprocessor.from_dict(preprocessor),
         target.root,
         config.root,
@@ -148,8 +149,8 @@ def compare_models(
         Scores of all models on the held-out rows; who was chosen and who won; the chosen model's
         predictions for the held-out rows, beside those of its best rival; and the chosen model.
     """
-    train, valid = rows_of(row_splits, "train"), rows_of(row_splits, "valid")
-    held_out = rows_of(row_splits, scored_part(row_splits))
+    train, valid = part_rows(row_splits, "train"), part_rows(row_splits, "valid")
+    held_out = part_rows(row_splits, scored_part(row_splits))
     runs = list(
         run_contest(
             encoded,
@@ -266,7 +267,7 @@ def interpret(
     settings = config.root
     chosen = model_from_bundle(model)
     target, own = chosen.target, chosen.preprocessor.config.columns
-    held_out = rows_of(row_splits, scored_part(row_splits))
+    held_out = part_rows(row_splits, scored_part(row_splits))
 
     def predict(rows: pa.Table) -> np.ndarray:
         return chosen.predict_encoded(chosen.preprocessor.transform(rows))
@@ -314,7 +315,7 @@ def export_embeddings(
         One row a level of each categorical column, and the same drawn in two dimensions.
     """
     model = TabularModel.from_bundle(net, device="cpu")
-    train = rows_of(row_splits, "train")
+    train = part_rows(row_splits, "train")
     target, preprocessor = model.target, model.preprocessor
     values, what = None, None
     if target.kind == "binary":
@@ -372,7 +373,7 @@ def log_model(
 ) -> dict[str, str | None]:
     """Log the chosen model as an MLflow model that takes raw rows."""
     columns = model_from_bundle(model).preprocessor.config.columns.names
-    example = table.select(columns).take(rows_of(row_splits, "train")[:3])
+    example = table.select(columns).take(part_rows(row_splits, "train")[:3])
     uri = tracking.log_tabular_model(
         model,
         input_example=json_like(example),
@@ -420,8 +421,8 @@ def find_learning_rate(
     task, _ = tabular_task(
         encoded,
         table.select(target.root.columns),
-        rows_of(row_splits, "train"),
-        rows_of(row_splits, "valid"),
+        part_rows(row_splits, "train"),
+        part_rows(row_splits, "valid"),
         Preprocessor.from_dict(preprocessor),
         target.root,
         config.root,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gradual.collab.baselines import fit_biases, fit_neighbours
+from gradual.collab.simple_models import fit_biases, fit_neighbours
 
 
 def data(seed: int = 0):
