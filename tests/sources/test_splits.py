@@ -83,10 +83,61 @@ def test_last(times: object) -> None:
     assert mask.tolist() == [True, False, True, False]
 
 
-def test_last_takes_the_later_rows_of_equal_times() -> None:
+def test_last_never_cuts_through_equal_times() -> None:
     split = Split(method="last", column="when", fraction=0.25)
-    mask = validation_mask(pd.DataFrame({"when": [1, 2, 2, 2]}), split)
-    assert mask.tolist() == [False, False, False, True]
+    held_out = validation_mask(pd.DataFrame({"when": [1, 2, 2, 2]}), split)
+    assert held_out.tolist() == [False, True, True, True]
+    days = np.repeat(np.arange(20), 8)[::-1]  # a fraction of 0.1 would cut day 17 in two
+    when = pd.DataFrame({"when": pd.to_datetime("2024-01-01") + pd.to_timedelta(days, "D")})
+    held_out = validation_mask(when, Split(method="last", column="when", fraction=0.12))
+    assert sorted(set(days[held_out])) == [18, 19]
+    assert not set(days[held_out]) & set(days[~held_out])
+
+
+@given(
+    st.lists(st.integers(0, 12), min_size=20, max_size=80).filter(lambda g: len(set(g)) > 3),
+    st.sampled_from(["random", "folds", "last"]),
+    st.integers(0, 99),
+)
+def test_whole_groups_stay_on_one_side(groups: list[int], method: str, seed: int) -> None:
+    frame = pd.DataFrame({"customer": groups, "when": np.arange(len(groups))})
+    settings: dict[str, object] = {"fraction": 0.4, "seed": seed}
+    if method == "folds":
+        settings |= {"folds": 3, "fold": 2}
+    if method == "last":
+        settings |= {"column": "when"}
+    split = Split(method=method, group="customer", **settings)  # type: ignore[arg-type]
+    held_out = validation_mask(frame, split)
+    inside, outside = frame[held_out], frame[~held_out]
+    assert not set(inside["customer"]) & set(outside["customer"])
+    count = len(set(groups))
+    if method == "random":
+        assert inside["customer"].nunique() == int(np.floor(count * 0.4 + 0.5))
+    if method == "last":  # nothing is learnt from what comes after the end of a group held out
+        assert outside["when"].max() < inside.groupby("customer")["when"].max().min()
+
+
+def test_groups_are_stratified_by_their_first_row() -> None:
+    frame = pd.DataFrame({"user": np.repeat(np.arange(20), 3), "kind": np.repeat([0, 1], 30)})
+    held_out = validation_mask(frame, Split(fraction=0.2, group="user", stratify="kind"))
+    assert frame[held_out].groupby("kind")["user"].nunique().tolist() == [2, 2]
+
+
+@given(st.integers(5, 60), st.integers(2, 5), st.integers(0, 99))
+def test_folds_share_the_rows_out(count: int, folds: int, seed: int) -> None:
+    masks = [
+        validation_mask(_rows(count), Split(method="folds", folds=folds, fold=fold, seed=seed))
+        for fold in range(1, folds + 1)
+    ]
+    assert np.sum(masks, axis=0).tolist() == [1] * count
+    sizes = [int(mask.sum()) for mask in masks]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_folds_can_be_stratified() -> None:
+    frame = pd.DataFrame({"label": ["a"] * 10 + ["b"] * 20})
+    split = Split(method="folds", folds=5, fold=3, stratify="label")
+    assert frame["label"][validation_mask(frame, split)].tolist() == ["a"] * 2 + ["b"] * 4
 
 
 @pytest.mark.parametrize(
@@ -101,6 +152,18 @@ def test_last_takes_the_later_rows_of_equal_times() -> None:
         (_rows(3), Split(method="column", column="n", values=(0, 1, 2)), "no training rows"),
         (_rows(3), Split(method="rows", rows=(2, 4)), "only 3 rows"),
         (_rows(3), Split(method="rows", rows=(0, 3)), "no training rows"),
+        (
+            pd.DataFrame({"t": [1, 1, 1]}),
+            Split(method="last", column="t"),
+            "'t' must hold two different times",
+        ),
+        (
+            pd.DataFrame({"g": ["x", "x"]}),
+            Split(group="g", fraction=0.5),
+            "leaves no training rows: .*more groups",
+        ),
+        (pd.DataFrame({"g": ["x", None]}), Split(group="g"), "row 1 has nothing in the column 'g'"),
+        (_rows(2), Split(method="folds", folds=3, fold=3), "lower folds, which is 3"),
         (
             pd.DataFrame({"f": [True, None]}),
             Split(method="column", column="f"),
@@ -132,6 +195,11 @@ def test_what_cannot_be_split(frame: pd.DataFrame, split: Split, message: str) -
         ({"method": "rows", "rows": [5, 5]}, "row after the last"),
         ({"method": "column", "column": "x", "stratify": "y"}, "set method to random"),
         ({"rows": [1, 2]}, "set method to rows"),
+        ({"method": "folds", "folds": 1, "fold": 1}, "folds, 2 or more"),
+        ({"method": "folds", "folds": 3}, "say which fold is held out, 1 to 3"),
+        ({"method": "folds", "folds": 3, "fold": 4}, "fold is 4"),
+        ({"folds": 3}, "set method to folds"),
+        ({"method": "rows", "rows": [0, 1], "group": "x"}, "does not use"),
         ({"fractoin": 0.1}, "fractoin"),
     ],
 )

@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,58 @@ def test_a_failing_transform_leaves_the_old_shards(shards: Source, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
     transform_source(shards, preprocessor, tmp_path / "out", keep=["d"])
     assert "d" in open_table(tmp_path / "out").read().column_names
+
+
+def test_a_rename_that_fails_brings_the_old_shards_back(
+    shards: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preprocessor = fit_source(shards, CONFIG)
+    transform_source(shards, preprocessor, tmp_path / "out")
+    before = open_table(tmp_path / "out").read()
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.suffix == ".tmp":
+            raise OSError("the disk is gone")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="the disk is gone"):
+        transform_source(shards, preprocessor, tmp_path / "out", keep=["d"])
+    assert open_table(tmp_path / "out").read().equals(before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from gradual.sources.tables import of_table
+from gradual.tabular.engine import transform_source
+from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
+import pyarrow as pa
+
+rename = Path.rename
+Path.rename = lambda self, to: os._exit(9) if self.suffix == ".tmp" else rename(self, to)
+table = pa.table({"c": ["a", "b"]})
+fitted = fit(table, PreprocessingConfig(ColumnsConfig(categorical=("c",))))
+transform_source(of_table(table), fitted, Path(sys.argv[1]))
+"""
+
+
+def test_a_kill_between_the_renames_loses_nothing(shards: Source, tmp_path: Path) -> None:
+    preprocessor = fit_source(shards, CONFIG)
+    transform_source(shards, preprocessor, tmp_path / "out")
+    before = open_table(tmp_path / "out").read()
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "out")]
+    assert subprocess.run(command, check=False).returncode == 9
+    assert not (tmp_path / "out").exists()
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "in" / "part-9.parquet")
+    with pytest.raises(TableError, match=r"part-9\.parquet"):  # the next save fails, too
+        transform_source(open_table(tmp_path / "in"), preprocessor, tmp_path / "out")
+    assert open_table(tmp_path / "out").read().equals(before)
+    transform_source(shards, preprocessor, tmp_path / "out", keep=["d"])
+    assert "d" in open_table(tmp_path / "out").read().column_names
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
 def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path) -> None:

@@ -27,6 +27,17 @@ def test_splits_by_time_take_the_latest_for_test_and_the_next_for_validation() -
     assert part_rows(splits, "valid").tolist() == list(range(10, 19))
 
 
+@pytest.mark.parametrize("method", ["random", "last_of_group"])
+def test_rows_are_split_by_groups(method: str) -> None:
+    groups = pa.table({"user": np.repeat(np.arange(10), 3), "y": np.arange(30)})
+    split = Split(method=method, group="user")  # type: ignore[arg-type]
+    splits = split_rows(groups, ["y"], RowsConfig(test=None, valid=split))
+    expected = 1 if method == "random" else 10
+    users = groups["user"].take(rows_of(splits, "valid")).to_pylist()
+    assert len(set(users)) == expected
+    assert len(users) == (3 if method == "random" else 10)
+
+
 def test_without_test_rows_validation_rows_are_scored() -> None:
     splits = split_rows(table(), ["y"], RowsConfig(test=None))
     assert len(part_rows(splits, "test")) == 0

@@ -1,6 +1,6 @@
 """One definition of validation rows for every data source."""
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _SETTINGS = {
-    "random": {"stratify"},
+    "random": {"stratify", "group"},
     "column": {"column", "values"},
     "rows": {"rows"},
-    "last": {"column"},
+    "last": {"column", "group"},
     "last_of_group": {"column", "group", "count"},
+    "folds": {"folds", "fold", "stratify", "group"},
 }
 
 
@@ -25,23 +26,29 @@ class Split:
     Attributes:
         method: `random`: a seeded random `fraction`; `column`: the rows whose `column` holds one
             of `values`; `rows`: a range of row numbers; `last`: the last `fraction` by the time
-            in `column`; `last_of_group`: the last `count` rows of each `group` by the time in
-            `column`, or as they stand without one. A group of no more rows than that keeps all
-            of them (leave-last-out).
-        fraction: Share of the rows that are held out, strictly between 0 and 1 (`random`, `last`).
-        seed: Chooses among the random splits, 0 or more (`random`).
+            in `column`, cut between two different times; `last_of_group`: the last `count` rows
+            of each `group` by the time in `column`, or as they stand without one, where a group
+            of no more rows than that keeps all of them (leave-last-out); `folds`: the `fold`-th
+            of `folds` random parts of equal size (k-fold cross-validation).
+        fraction: Share of the rows that are held out, strictly between 0 and 1 (`random`,
+            `last`); share of the groups where there is a `group`.
+        seed: Chooses among the random splits, 0 or more (`random`, `folds`).
         stratify: Column whose values keep their shares on both sides, to within one row
-            (`random`).
+            (`random`, `folds`); a group counts with its first row's value.
         column: The flag (`column`) or the time (`last`, `last_of_group`).
         values: Values of the flag that mean validation (`column`); `True` if not given.
         rows: First row and the row after the last, counted from 0, like a Python slice (`rows`).
-        group: Column whose values are the groups, e.g. the user (`last_of_group`).
+        group: Column whose values are the groups, e.g. the customer. `random`, `last` and `folds`
+            keep each group's rows on one side; `last` puts a group where its last row is, so that
+            no training row is later than the end of any group held out.
         count: Rows held out of each group, 1 if not given (`last_of_group`).
+        folds: How many folds there are, 2 or more (`folds`).
+        fold: Which of them is held out, counted from 1 (`folds`).
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
-    method: Literal["random", "column", "rows", "last", "last_of_group"] = "random"
+    method: Literal["random", "column", "rows", "last", "last_of_group", "folds"] = "random"
     fraction: float = 0.1
     seed: int = 42
     stratify: str | None = None
@@ -50,6 +57,8 @@ class Split:
     rows: tuple[int, int] | None = None
     group: str | None = None
     count: int | None = None
+    folds: int | None = None
+    fold: int | None = None
 
     def __post_init__(self) -> None:
         if self.method not in _SETTINGS:
@@ -60,7 +69,7 @@ class Split:
             )
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}: set it to 0 or more")
-        for name in ("stratify", "column", "values", "rows", "group", "count"):
+        for name in ("stratify", "column", "values", "rows", "group", "count", "folds", "fold"):
             if getattr(self, name) is not None and name not in _SETTINGS[self.method]:
                 methods = [method for method, names in _SETTINGS.items() if name in names]
                 raise ValueError(
@@ -80,6 +89,19 @@ class Split:
                 f"rows is {list(self.rows)}: give the first row, counted from 0, and the row after "
                 "the last"
             )
+        if self.method == "folds":
+            if self.folds is None or self.folds < 2:
+                raise ValueError(f"folds is {self.folds}: give the number of folds, 2 or more")
+            if self.fold is None or not 1 <= self.fold <= self.folds:
+                raise ValueError(
+                    f"fold is {self.fold}: say which fold is held out, 1 to {self.folds}"
+                )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the rows are split by."""
+        named = (self.stratify, self.column, self.group)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 def part_rows(parts: pa.Table, *names: str) -> np.ndarray:
@@ -117,9 +139,18 @@ def validation_mask(frame: pd.DataFrame, split: Split) -> np.ndarray:
     Raises:
         ValueError: A column is missing or has gaps, or either side would be empty.
     """
-    choose = {"random": _random, "column": _flagged, "rows": _range, "last": _last}
-    choose["last_of_group"] = _last_of_group
-    mask = choose[split.method](frame, split)
+    choose = {
+        "random": _random,
+        "column": _flagged,
+        "rows": _range,
+        "last": _last,
+        "last_of_group": _last_of_group,
+        "folds": _fold,
+    }[split.method]
+    if split.group is not None and split.method != "last_of_group":
+        mask = _whole_groups(frame, split, choose)
+    else:
+        mask = choose(frame, split)
     if not mask.any() or mask.all():
         side = "validation" if not mask.any() else "training"
         raise ValueError(
@@ -137,6 +168,12 @@ def _remedy(split: Split) -> str:
         return f"correct rows, which are {list(split.rows or ())}"
     if split.method == "last_of_group":
         return f"no {split.group!r} has more than {split.count or 1} rows, lower count"
+    if split.method == "folds":
+        return f"lower folds, which is {split.folds}, or give more rows or groups"
+    if split.method == "last":
+        return f"the column {split.column!r} must hold two different times or more"
+    if split.group is not None:
+        return f"change fraction, which is {split.fraction}, or give more groups"
     return f"change fraction, which is {split.fraction}, or give more rows"
 
 
@@ -160,16 +197,40 @@ def _whole_column(frame: pd.DataFrame, name: str) -> pd.Series:
     return column
 
 
-def _random(frame: pd.DataFrame, split: Split) -> np.ndarray:
+def _whole_groups(
+    frame: pd.DataFrame, split: Split, choose: Callable[[pd.DataFrame, Split], np.ndarray]
+) -> np.ndarray:
+    """Choose among the groups, each of which one row stands for: its first, or its latest."""
+    groups, _ = pd.factorize(_whole_column(frame, split.group or ""))
+    order = np.arange(len(frame))
+    if split.method == "last":  # backwards, so that a group's first row is its latest
+        order = _in_time(frame, split.column or "")[1][::-1]
+    numbers, firsts = np.unique(groups[order], return_index=True)
+    return choose(frame.iloc[order[firsts]].reset_index(drop=True), split)[
+        np.searchsorted(numbers, groups)
+    ]
+
+
+def _shuffled(frame: pd.DataFrame, split: Split) -> np.ndarray:
+    """Row numbers in a seeded random order, rows of one stratum beside each other."""
     keys = np.random.Philox(split.seed).random_raw(len(frame))
-    groups = np.zeros(len(frame), np.int64)
+    strata = np.zeros(len(frame), np.int64)
     if split.stratify is not None:
-        groups, _ = pd.factorize(_column(frame, split.stratify), use_na_sentinel=False)
-    order = np.lexsort((keys, groups))
+        strata, _ = pd.factorize(_column(frame, split.stratify), use_na_sentinel=False)
+    return np.lexsort((keys, strata))
+
+
+def _random(frame: pd.DataFrame, split: Split) -> np.ndarray:
     # The i-th row is taken where the count of rows to take so far, rounded, goes up.
     due = np.floor(np.arange(len(frame) + 1) * split.fraction + 0.5)
     mask = np.zeros(len(frame), bool)
-    mask[order[np.diff(due) > 0]] = True
+    mask[_shuffled(frame, split)[np.diff(due) > 0]] = True
+    return mask
+
+
+def _fold(frame: pd.DataFrame, split: Split) -> np.ndarray:
+    mask = np.zeros(len(frame), bool)
+    mask[_shuffled(frame, split)[(split.fold or 1) - 1 :: split.folds or 1]] = True
     return mask
 
 
@@ -204,15 +265,19 @@ def _range(frame: pd.DataFrame, split: Split) -> np.ndarray:
 
 
 def _last(frame: pd.DataFrame, split: Split) -> np.ndarray:
-    order = _in_time(frame, split.column or "")
+    times, order = _in_time(frame, split.column or "")
     mask = np.zeros(len(frame), bool)
-    mask[order[len(frame) - math.floor(len(frame) * split.fraction + 0.5) :]] = True
+    ordered = times[order]
+    cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1  # where a later time begins
+    if len(cuts):
+        wanted = len(frame) * (1 - split.fraction)
+        mask[order[cuts[np.abs(cuts - wanted).argmin()] :]] = True
     return mask
 
 
 def _last_of_group(frame: pd.DataFrame, split: Split) -> np.ndarray:
     groups, _ = pd.factorize(_whole_column(frame, split.group or ""))
-    order = np.arange(len(frame)) if split.column is None else _in_time(frame, split.column)
+    order = np.arange(len(frame)) if split.column is None else _in_time(frame, split.column)[1]
     order = order[np.argsort(groups[order], kind="stable")]
     sizes = np.bincount(groups)
     count = split.count or 1
@@ -222,8 +287,8 @@ def _last_of_group(frame: pd.DataFrame, split: Split) -> np.ndarray:
     return mask
 
 
-def _in_time(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """Row numbers from the earliest to the latest; of equal times, later rows are later."""
+def _in_time(frame: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The times, and the row numbers from earliest to latest; of equal times, later rows later."""
     column = _whole_column(frame, name)
     if pd.api.types.is_string_dtype(column) or column.dtype == object:
         try:  # text sorts by its first digits, which is no order in time
@@ -236,4 +301,5 @@ def _in_time(frame: pd.DataFrame, name: str) -> np.ndarray:
                     f"the column {name!r} holds no times: {error}; give numbers or dates "
                     "such as 2020-12-31 or 2020-12-31 23:59:00"
                 ) from error
-    return np.argsort(column.to_numpy(), kind="stable")
+    times = column.to_numpy()
+    return times, np.argsort(times, kind="stable")

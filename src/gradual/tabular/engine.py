@@ -176,9 +176,17 @@ def _write_shard(chunks: Iterable[pa.Table], folder: Path, number: int) -> None:
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder` that takes its place when the body ends well."""
+    """A temporary folder beside `folder` that takes its place when the body ends well.
+
+    A folder cannot be renamed over another one, so the old one steps aside for a moment. It comes
+    back if the new one cannot be renamed, or, if the process is killed in that moment, at the next
+    call.
+    """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():
+        old.rename(folder)
     if folder.exists() and any(
         not (f.name.startswith("part-") and f.suffix == ".parquet") for f in folder.iterdir()
     ):
@@ -186,8 +194,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
             f"{folder} holds other files than shards, and they would be lost: name another folder"
         )
     remove_leftovers(folder)
-    name = f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}"
-    new, old = folder.with_name(f"{name}.tmp"), folder.with_name(f"{name}.old.tmp")
+    new = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     new.mkdir()
     try:
         yield new
@@ -195,12 +202,18 @@ def _new_folder(folder: Path) -> Iterator[Path]:
             descriptor = os.open(file, os.O_RDONLY)
             os.fsync(descriptor)
             os.close(descriptor)
+        shutil.rmtree(old, ignore_errors=True)  # of a process that was killed while it removed it
         if folder.exists():
             folder.rename(old)
-        new.rename(folder)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

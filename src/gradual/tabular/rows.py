@@ -96,11 +96,10 @@ def _known(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> np.nd
 
 def _choose(table: pa.Table, rows: np.ndarray, split: Split, part: Part) -> np.ndarray:
     """Which of the rows a split holds out; its errors say which split it is."""
-    names = {name for name in (split.stratify, split.column) if name is not None}
-    frame = table.select([name for name in table.column_names if name in names])
-    chosen = (
-        frame.take(pa.array(rows)).to_pandas() if names else pd.DataFrame(index=range(len(rows)))
-    )
+    frame = table.select([name for name in table.column_names if name in split.columns])
+    chosen = pd.DataFrame(index=range(len(rows)))
+    if split.columns:
+        chosen = frame.take(pa.array(rows)).to_pandas()
     try:
         return validation_mask(chosen, split)
     except ValueError as error:
