@@ -29,7 +29,7 @@ from kedro.config import OmegaConfigLoader
 from pydantic import TypeAdapter
 
 from gradual.io import BundleDataset, CorpusDataset, VocabularyDataset
-from gradual.results.metrics import wilson_interval
+from gradual.results.classification import wilson_interval
 from gradual.text.classifier import ClassifierConfig, predict_probabilities, train_classifier
 from gradual.text.language_model import LanguageModelConfig, train_language_model
 from gradual.training.bundle import Bundle

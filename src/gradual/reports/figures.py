@@ -15,8 +15,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from sklearn.metrics import roc_curve
 
+from gradual.results.classification import calibration_table, expected_calibration_error
 from gradual.results.decisions import above, coverage_curve
-from gradual.results.metrics import calibration_table, expected_calibration_error
 from gradual.results.predictions import BASELINE, PROBABILITY, classes_of, probabilities_of
 
 MODEL, OTHER = "#0072B2", "#E69F00"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from gradual.results.metrics import normal_quantile
+from gradual.results.classification import normal_quantile
 
 
 def compare_accuracy(

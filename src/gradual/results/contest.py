@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from gradual.results.metrics import auc_interval, normal_quantile, wilson_interval
+from gradual.results.classification import auc_interval, normal_quantile, wilson_interval
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
 LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})

@@ -1,334 +1,365 @@
-"""Scores of a classifier on rows it has not seen, with their uncertainty."""
+"""What is measured: each metric once, with its direction, range, interval and function.
+
+`score_models` in `gradual.results.table` takes all metrics of a kind of target. What only one
+method measures, that method registers here from its own ``metrics.py``.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
-from scipy.special import expit, logit, ndtri
-from scipy.stats import rankdata
 
-AUC_RESAMPLES = 200
-"""Bootstrap resamples behind the interval of a multi-class AUC."""
+from gradual.results.scores import How, Scale, Score, area_under_roc, mean_of, of_means
+
+Unit = Literal["share", "number", "seconds"]
+CALIBRATION_BINS = 10
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Labels and probabilities that fit together.
+class Metric:
+    """A way to score answers.
 
     Attributes:
-        truth: ``(n,)`` index of each row's class.
-        probabilities: ``(n, classes)`` float64, every row sums to 1.
-        classes: Names of the columns.
+        name: As in result rows: ``accuracy``. A length may follow: ``ndcg@10``.
+        title: As people read it: ``Accuracy``.
+        kinds: Of targets that it is for.
+        score: Truth and answers to a score, or None where there is none (an area where only one
+            class occurs). What both are depends on the kind; see `score_models`. None for what is
+            only written down, such as seconds.
+        better: Whether higher or lower is better; `none` for what only describes.
+        unit: A ``share`` is written in per cent.
+        scale: Its range.
+        interval: How its interval is made.
     """
 
-    truth: np.ndarray
+    name: str
+    title: str
+    kinds: tuple[str, ...]
+    score: Callable[[Any, Any], Score | None] | None
+    better: Literal["higher", "lower", "none"] = "higher"
+    unit: Unit = "number"
+    scale: Scale = "share"
+    interval: How = "resample"
+
+    @property
+    def sign(self) -> float:
+        """-1 where lower is better, otherwise 1."""
+        return -1.0 if self.better == "lower" else 1.0
+
+    def show(self, value: float | None, *, signed: bool = False) -> str:
+        """Write a value as people read it: ``90.0 %``, ``0.9254``, ``1,204``."""
+        return show(value, self.unit, signed=signed)
+
+
+@dataclass(frozen=True)
+class MultiLabelAnswers:
+    """Answers of any number of labels a row.
+
+    Attributes:
+        probabilities: ``(n, labels)``.
+        predicted: ``(n, labels)`` bool: the labels given, by whatever thresholds.
+    """
+
     probabilities: np.ndarray
-    classes: tuple[str, ...]
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """``(n,)`` index of the most probable class; the first one where several are."""
-        return self.probabilities.argmax(axis=1)
-
-    @property
-    def correct(self) -> np.ndarray:
-        """``(n,)`` whether the most probable class is the row's own."""
-        return self.predicted == self.truth
+    predicted: np.ndarray
 
 
-def check_scored(
-    labels: Sequence[str] | np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
-) -> Scored:
-    """Check that labels and probabilities fit together.
+def show(value: float | None, unit: Unit = "number", *, signed: bool = False) -> str:
+    """Write a value of a unit: shares in per cent, numbers with four digits that matter."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    sign = "+" if signed else ""
+    if unit == "share":
+        return f"{100 * value:{sign}.1f} %"
+    if unit == "seconds":
+        return f"{value:{sign}.2f} s"
+    if abs(value) >= 1000:
+        return f"{value:{sign},.0f}"
+    return f"{value:{sign}.4g}" if abs(value) >= 1 else f"{value:{sign}.4f}"
 
-    Args:
-        labels: ``(n,)`` class name of each row.
-        probabilities: ``(n, classes)`` probabilities, one row per label.
-        classes: Class names, in the order of the columns.
 
-    Returns:
-        Indices and renormalised probabilities in double precision.
+METRICS: dict[str, Metric] = {}
+"""All metrics by name, in the order in which they are shown."""
+
+
+def register(*metrics: Metric) -> None:
+    """Add metrics of a method.
 
     Raises:
-        ValueError: For no rows, wrong shapes, labels that are not among the classes,
-            probabilities that are not finite, negative or do not sum to one.
+        ValueError: One of that name is there already, and is another.
     """
-    names = tuple(str(name) for name in classes)
-    if len(names) < 2 or len(set(names)) != len(names):
-        raise ValueError(f"classes: need at least two different names, got {list(names)}.")
-    values = np.asarray(probabilities, dtype=np.float64)
-    truth_names = np.asarray(labels, dtype=object)
-    expected = (len(truth_names), len(names))
-    if truth_names.ndim != 1 or values.shape != expected:
-        raise ValueError(
-            f"probabilities: shape {values.shape} does not fit {truth_names.shape} labels and "
-            f"{len(names)} classes; expected {expected}."
+    for metric in metrics:
+        if METRICS.get(metric.name, metric) != metric:
+            raise ValueError(
+                f"there is a metric {metric.name!r} already: name this one differently"
+            )
+        METRICS[metric.name] = metric
+
+
+def metrics_of(kind: str) -> tuple[Metric, ...]:
+    """The metrics of a kind of target.
+
+    Raises:
+        ValueError: There are none.
+    """
+    found = tuple(metric for metric in METRICS.values() if kind in metric.kinds)
+    if not found:
+        kinds = sorted({kind for metric in METRICS.values() for kind in metric.kinds})
+        raise ValueError(f"kind is {kind!r}: use one of {', '.join(kinds)}")
+    return found
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of a result row; ``ndcg@10`` is ``ndcg`` with the length in its title.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    base, at, length = name.partition("@")
+    if base not in METRICS:
+        raise ValueError(f"there is no metric {base!r}, only {', '.join(METRICS)}")
+    metric = METRICS[base]
+    return replace(metric, name=name, title=f"{metric.title}@{length}") if at else metric
+
+
+# --------------------------------------------------------------- one class of several: (n,), (n, k)
+
+_CLASSES = ("binary", "multiclass")
+
+
+def _accuracy(truth: np.ndarray, found: np.ndarray) -> Score:
+    return of_means(found.argmax(axis=1) == truth)
+
+
+def _log_loss(truth: np.ndarray, found: np.ndarray) -> Score:
+    # A certain and wrong answer costs 34.5 nats, not infinity.
+    return of_means(-np.log(np.maximum(found[np.arange(len(truth)), truth], 1e-15)))
+
+
+def _roc_auc(truth: np.ndarray, found: np.ndarray) -> Score | None:
+    """Of the positive class, number 1, or the mean over the classes against the rest."""
+    classes = [1] if found.shape[1] == 2 else range(found.shape[1])
+    areas = [area_under_roc(truth == k, found[:, k]) for k in classes]
+    known = [area for area in areas if area is not None]
+    return mean_of(known) if known else None
+
+
+def _counts(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Of each row and class whether it was hit, given, there: ``(n, 3 · classes)``."""
+    classes = np.arange(found.shape[1])
+    there, given = truth[:, None] == classes, found.argmax(axis=1)[:, None] == classes
+    return np.concatenate([there & given, given, there], axis=1).astype(np.float64)
+
+
+def f1_of(means: np.ndarray) -> np.ndarray:
+    """F1 by class, ``(samples, classes)``, from means of hit, given and there; NaN for neither."""
+    hits, given, there = np.split(means, 3, axis=1)
+    seen = given + there
+    return np.divide(2 * hits, seen, out=np.full(seen.shape, np.nan), where=seen > 0)
+
+
+def mean_of_known(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis without NaN; NaN where there is nothing else."""
+    known = np.isfinite(values)
+    count = known.sum(axis=-1)
+    total = np.where(known, values, 0.0).sum(axis=-1)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
+def _f1(truth: np.ndarray, found: np.ndarray) -> Score:
+    """Of the positive class of two, or the mean over the classes that occur or were predicted."""
+    if found.shape[1] == 2:
+        return of_means(_counts(truth, found), lambda means: np.nan_to_num(f1_of(means)[:, 1]))
+    return of_means(_counts(truth, found), lambda means: mean_of_known(f1_of(means)))
+
+
+def _balanced_accuracy(truth: np.ndarray, found: np.ndarray) -> Score:
+    """Mean recall of the classes that occur."""
+
+    def combine(means: np.ndarray) -> np.ndarray:
+        hits, _, there = np.split(means, 3, axis=1)
+        return mean_of_known(
+            np.divide(hits, there, out=np.full(there.shape, np.nan), where=there > 0)
         )
-    if len(values) == 0:
-        raise ValueError("labels: no rows to score; check the split that chose them.")
-    index = {name: position for position, name in enumerate(names)}
-    for row, label in enumerate(truth_names):
-        if label not in index:
-            raise ValueError(
-                f"labels: row {row} has {label!r}, which is not among the classes {list(names)}."
-            )
-    finite = np.isfinite(values).all(axis=1)
-    totals = values.sum(axis=1)
-    for problem, good in (
-        ("a value that is not finite", finite),
-        ("a negative value", ~finite | (values >= 0).all(axis=1)),
-        ("a sum that is not 1", ~finite | (np.abs(totals - 1) < 1e-2)),
-    ):
-        if not good.all():
-            row = int(np.flatnonzero(~good)[0])
-            raise ValueError(
-                f"probabilities: row {row} has {problem}: {values[row].tolist()}; give the output "
-                "of a softmax over the classes."
-            )
-    truth = np.array([index[label] for label in truth_names], dtype=np.int64)
-    return Scored(truth, values / totals[:, None], names)
+
+    return of_means(_counts(truth, found), combine)
 
 
-def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the score interval of a proportion (Wilson 1927), which never leaves [0, 1].
-
-    Args:
-        successes: How many of the rows count, between 0 and n.
-        n: Number of rows, at least 1.
-        confidence: Coverage, between 0 and 1.
-
-    Raises:
-        ValueError: If an argument is out of range.
-    """
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"wilson_interval: {successes} successes of {n} rows is not a proportion.")
-    z = normal_quantile(confidence)
-    share = successes / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
-
-
-def normal_quantile(confidence: float) -> float:
-    """Return z with P(|Z| < z) = confidence for a standard normal Z."""
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence: {confidence} is not between 0 and 1, such as 0.95.")
-    return float(ndtri((1 + confidence) / 2))
-
-
-def auc_interval(
-    positive: np.ndarray, scores: np.ndarray, confidence: float = 0.95
-) -> tuple[float, tuple[float, float] | None]:
-    """Return the area under the ROC curve with its interval by DeLong's variance.
-
-    DeLong, DeLong & Clarke-Pearson 1988, with the placement values from ranks (Sun & Xu 2014);
-    the interval is symmetric on the logit scale so that it stays within (0, 1).
-
-    Args:
-        positive: ``(n,)`` bool, both values present.
-        scores: ``(n,)``, higher for positives; ties count one half.
-        confidence: Coverage, between 0 and 1.
-
-    Returns:
-        The area, and its interval, or None where the variance cannot be estimated: an area of
-        exactly 0 or 1, or a single row on one side.
-    """
-    n_positive = int(positive.sum())
-    n_negative = len(positive) - n_positive
-    ranks = rankdata(scores)
-    above = (ranks[positive] - rankdata(scores[positive])) / n_negative
-    below = 1 - (ranks[~positive] - rankdata(scores[~positive])) / n_positive
-    area = float(above.mean())
-    if min(n_positive, n_negative) < 2 or not 0 < area < 1:
-        return area, None
-    variance = above.var(ddof=1) / n_positive + below.var(ddof=1) / n_negative
-    half = normal_quantile(confidence) * math.sqrt(variance) / (area * (1 - area))
-    return area, (float(expit(logit(area) - half)), float(expit(logit(area) + half)))
-
-
-def _macro_auc(truth: np.ndarray, probabilities: np.ndarray) -> float | None:
-    """Return the mean one-against-the-rest area over the classes that can be told apart."""
-    areas = [
-        auc_interval(truth == k, probabilities[:, k])[0]
-        for k in range(probabilities.shape[1])
-        if 0 < (truth == k).sum() < len(truth)
-    ]
-    return float(np.mean(areas)) if areas else None
-
-
-def _auc_report(scored: Scored, positive: int, confidence: float, seed: int) -> dict[str, Any]:
-    """Return area, interval and how the interval was made."""
-    truth, probabilities = scored.truth, scored.probabilities
-    if len(scored.classes) == 2:
-        is_positive = truth == positive
-        if is_positive.all() or not is_positive.any():
-            return {"roc_auc": None, "roc_auc_interval": None, "roc_auc_method": "one class only"}
-        area, interval = auc_interval(is_positive, probabilities[:, positive], confidence)
-        return {
-            "roc_auc": area,
-            "roc_auc_interval": list(interval) if interval else None,
-            "roc_auc_method": "DeLong, logit scale",
-        }
-    macro = _macro_auc(truth, probabilities)
-    rng = np.random.default_rng(seed)
-    resampled = []
-    for _ in range(AUC_RESAMPLES if macro is not None else 0):
-        rows = rng.integers(len(truth), size=len(truth))
-        value = _macro_auc(truth[rows], probabilities[rows])
-        if value is not None:
-            resampled.append(value)
-    tail = (1 - confidence) / 2
-    interval = np.quantile(resampled, [tail, 1 - tail]).tolist() if resampled else None
-    return {
-        "roc_auc": macro,
-        "roc_auc_interval": interval,
-        "roc_auc_method": f"macro one against the rest, bootstrap of {AUC_RESAMPLES}",
-    }
-
-
-def calibration_table(
-    labels: Sequence[str] | np.ndarray,
-    probabilities: np.ndarray,
-    classes: Sequence[str],
-    *,
-    positive: str | None = None,
-    bins: int = 10,
-    confidence: float = 0.95,
-) -> pd.DataFrame:
-    """Compare what was predicted with what happened, in bins of equal width over [0, 1].
-
-    With two classes the prediction is the positive class's probability, and what happened is
-    whether the row is positive; with more it is the top class's probability and whether that
-    class was right (Guo et al. 2017, arXiv 1706.04599, section 2).
-
-    Args:
-        labels: ``(n,)`` class name of each row.
-        probabilities: ``(n, classes)``.
-        classes: Class names, in the order of the columns.
-        positive: The positive class of two; the last one by default.
-        bins: How many bins; a value on a border belongs to the bin above it.
-        confidence: Coverage of the interval of the observed share (Wilson).
-
-    Returns:
-        One row per bin that is not empty: ``low``, ``high``, ``rows``, ``predicted`` (mean),
-        ``observed`` (share), ``observed_low``, ``observed_high``.
-
-    Raises:
-        ValueError: If labels and probabilities do not fit, or bins is not positive.
-    """
-    if bins < 1:
-        raise ValueError(f"bins: {bins} is not a positive number of bins; use 10.")
-    scored = check_scored(labels, probabilities, classes)
-    if len(scored.classes) == 2:
-        k = _positive_index(scored.classes, positive)
-        predicted, happened = scored.probabilities[:, k], scored.truth == k
+def _calibration_error(truth: np.ndarray, found: np.ndarray) -> Score:
+    """Mean distance of predicted from observed over bins of equal width (Guo et al. 2017)."""
+    if found.shape[1] == 2:
+        predicted, happened = found[:, 1], truth == 1
     else:
-        predicted, happened = scored.probabilities.max(axis=1), scored.correct
-    place = np.minimum((predicted * bins).astype(np.int64), bins - 1)
-    table = []
-    for i in np.unique(place):
-        inside = place == i
-        rows, hits = int(inside.sum()), int(happened[inside].sum())
-        low, high = wilson_interval(hits, rows, confidence)
-        table.append(
-            {
-                "low": i / bins,
-                "high": (i + 1) / bins,
-                "rows": rows,
-                "predicted": float(predicted[inside].mean()),
-                "observed": hits / rows,
-                "observed_low": low,
-                "observed_high": high,
-            }
+        predicted, happened = found.max(axis=1), found.argmax(axis=1) == truth
+    bins = np.minimum((predicted * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gaps = np.zeros((len(truth), CALIBRATION_BINS))
+    gaps[np.arange(len(truth)), bins] = predicted - happened
+    return of_means(gaps, lambda means: np.abs(means).sum(axis=1))
+
+
+register(
+    Metric("accuracy", "Accuracy", _CLASSES, _accuracy, unit="share", interval="wilson"),
+    Metric("balanced_accuracy", "Balanced accuracy", _CLASSES, _balanced_accuracy, unit="share"),
+    Metric("f1", "F1", _CLASSES, _f1),
+    Metric("roc_auc", "ROC AUC", _CLASSES, _roc_auc, interval="delong"),
+    Metric("log_loss", "Log loss (nats)", _CLASSES, _log_loss, better="lower", scale="positive"),
+    Metric(
+        "calibration_error", "Calibration error", _CLASSES, _calibration_error,
+        better="lower", interval="none",
+    ),
+)  # fmt: skip
+
+
+# ------------------------------------------ any number of labels: (n, l) bool, MultiLabelAnswers
+
+_LABELS = ("multilabel",)
+
+
+def _pairs(truth: np.ndarray, found: MultiLabelAnswers) -> np.ndarray:
+    yes, given = truth.astype(bool), found.predicted.astype(bool)
+    return np.concatenate([yes & given, given, yes], axis=1).astype(np.float64)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+
+def _micro(numerator: int, *denominators: int) -> Callable[[Any, Any], Score]:
+    """A share of sums over all pairs: 0 is hit, 1 given, 2 there."""
+
+    def score(truth: np.ndarray, found: MultiLabelAnswers) -> Score:
+        sums = np.stack([part.sum(axis=1) for part in np.split(_pairs(truth, found), 3, axis=1)], 1)
+        scale = len(denominators)
+        return of_means(
+            sums,
+            lambda means: _ratio(scale * means[:, numerator], means[:, list(denominators)].sum(1)),
         )
-    return pd.DataFrame(table)
+
+    return score
 
 
-def expected_calibration_error(table: pd.DataFrame) -> float:
-    """Return the mean distance of predicted from observed, weighted by rows.
-
-    Args:
-        table: From `calibration_table`.
-    """
-    distance = (table["predicted"] - table["observed"]).abs()
-    return float((distance * table["rows"]).sum() / table["rows"].sum())
+def _macro_f1(truth: np.ndarray, found: MultiLabelAnswers) -> Score:
+    return of_means(_pairs(truth, found), lambda means: mean_of_known(f1_of(means)))
 
 
-def _positive_index(classes: Sequence[str], positive: str | None) -> int:
-    """Return the column of the positive class: the named one, or the last."""
-    if positive is None:
-        return len(classes) - 1
-    if positive not in classes:
-        raise ValueError(f"positive: {positive!r} is not among the classes {list(classes)}.")
-    return list(classes).index(positive)
+def _exact_match(truth: np.ndarray, found: MultiLabelAnswers) -> Score:
+    return of_means((truth.astype(bool) == found.predicted).all(axis=1))
 
 
-def classification_report(
-    labels: Sequence[str] | np.ndarray,
-    probabilities: np.ndarray,
-    classes: Sequence[str],
-    *,
-    positive: str | None = None,
-    bins: int = 10,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Score a classifier.
+def _macro_auc(truth: np.ndarray, found: MultiLabelAnswers) -> Score | None:
+    columns = zip(truth.T.astype(bool), found.probabilities.T, strict=True)
+    areas = [area_under_roc(yes, values) for yes, values in columns]
+    known = [area for area in areas if area is not None]
+    return mean_of(known) if known else None
 
-    Args:
-        labels: ``(n,)`` class name of each row.
-        probabilities: ``(n, classes)`` probabilities.
-        classes: Class names, in the order of the columns.
-        positive: The positive class of two, for ``f1`` and ``roc_auc``; the last by default.
-        bins: Bins of the calibration error, of equal width (see `calibration_table`).
-        confidence: Coverage of all intervals.
-        seed: Of the bootstrap behind the interval of a multi-class AUC.
 
-    Returns:
-        What JSON can hold: ``rows``, ``classes``, ``class_counts``, ``positive`` (None with more
-        than two classes), ``accuracy`` and ``accuracy_interval`` (Wilson), ``balanced_accuracy``
-        (mean recall of the classes that occur), ``f1`` (of the positive class, or the mean over
-        the classes that occur or were predicted; ``f1_average`` says which), ``roc_auc``,
-        ``roc_auc_interval``, ``roc_auc_method`` (None where only one class occurs), ``log_loss``
-        (nats), ``calibration_error``, ``calibration_bins``, ``confusion_matrix`` (rows are true
-        classes), ``confidence``.
+def _label_log_loss(truth: np.ndarray, found: MultiLabelAnswers) -> Score:
+    own = np.where(truth > 0, found.probabilities, 1 - found.probabilities)
+    return of_means(-np.log(np.maximum(own, 1e-15)).mean(axis=1))
 
-    Raises:
-        ValueError: If labels and probabilities do not fit together; see `check_scored`.
-    """
-    scored = check_scored(labels, probabilities, classes)
-    n, k = scored.probabilities.shape
-    binary = k == 2
-    positive_index = _positive_index(scored.classes, positive if binary else None)
-    confusion = np.bincount(scored.truth * k + scored.predicted, minlength=k * k).reshape(k, k)
-    hits, per_class = confusion.diagonal(), confusion.sum(axis=1)
-    occurs = per_class > 0
-    seen = 2 * hits + (per_class - hits) + (confusion.sum(axis=0) - hits)
-    f1 = np.divide(2 * hits, seen, out=np.zeros(k), where=seen > 0)
-    own = scored.probabilities[np.arange(n), scored.truth]
-    calibration = calibration_table(
-        labels, probabilities, scored.classes, positive=scored.classes[positive_index], bins=bins
-    )
-    return {
-        "rows": n,
-        "classes": list(scored.classes),
-        "class_counts": dict(zip(scored.classes, per_class.tolist(), strict=True)),
-        "positive": scored.classes[positive_index] if binary else None,
-        "confidence": confidence,
-        "accuracy": float(hits.sum() / n),
-        "accuracy_interval": list(wilson_interval(int(hits.sum()), n, confidence)),
-        "balanced_accuracy": float((hits[occurs] / per_class[occurs]).mean()),
-        "f1": float(f1[positive_index] if binary else f1[seen > 0].mean()),
-        "f1_average": "positive class" if binary else "macro",
-        **_auc_report(scored, positive_index, confidence, seed),
-        # A certain and wrong prediction costs 34.5 nats, not infinity.
-        "log_loss": float(-np.log(np.maximum(own, 1e-15)).mean()),
-        "calibration_error": expected_calibration_error(calibration),
-        "calibration_bins": bins,
-        "confusion_matrix": confusion.tolist(),
-    }
+
+register(
+    Metric("micro_f1", "Micro F1", _LABELS, _micro(0, 1, 2)),
+    Metric("macro_f1", "Macro F1", _LABELS, _macro_f1),
+    Metric("micro_precision", "Micro precision", _LABELS, _micro(0, 1), unit="share"),
+    Metric("micro_recall", "Micro recall", _LABELS, _micro(0, 2), unit="share"),
+    Metric("macro_auc", "Macro ROC AUC", _LABELS, _macro_auc, interval="delong"),
+    Metric(
+        "exact_match", "All labels right", _LABELS, _exact_match, unit="share", interval="wilson"
+    ),
+    Metric(
+        "label_log_loss", "Log loss (nats a label)", _LABELS, _label_log_loss,
+        better="lower", scale="positive",
+    ),
+)  # fmt: skip
+
+
+# ------------------------------------------------------------- numbers: (n,) or (n, columns), same
+
+_NUMBERS = ("regression", "regression_log", "rating")
+_LOGS = ("regression_log",)
+
+
+def _columns(truth: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    both = (np.asarray(one, np.float64) for one in (truth, found))
+    truth, found = (one[:, None] if one.ndim == 1 else one for one in both)
+    return truth, found
+
+
+def _root_mean(squares: np.ndarray) -> Score:
+    """Mean over columns of the root of each column's mean."""
+    return of_means(squares, lambda means: np.sqrt(np.maximum(means, 0)).mean(axis=1))
+
+
+def _rmse(truth: np.ndarray, found: np.ndarray) -> Score:
+    truth, found = _columns(truth, found)
+    return _root_mean(np.square(found - truth))
+
+
+def _mae(truth: np.ndarray, found: np.ndarray) -> Score:
+    truth, found = _columns(truth, found)
+    return of_means(np.abs(found - truth).mean(axis=1))
+
+
+def _bias(truth: np.ndarray, found: np.ndarray) -> Score:
+    truth, found = _columns(truth, found)
+    return of_means((found - truth).mean(axis=1))
+
+
+def _r2(truth: np.ndarray, found: np.ndarray) -> Score | None:
+    truth, found = _columns(truth, found)
+    if (truth == truth[0]).all():
+        return None
+    centred = truth - truth.mean(axis=0)  # of one size: squares of far numbers lose their digits
+    parts = np.concatenate([np.square(found - truth), np.square(centred), centred], axis=1)
+
+    def combine(means: np.ndarray) -> np.ndarray:
+        errors, squares, shift = np.split(means, 3, axis=1)
+        spread = squares - np.square(shift)
+        return mean_of_known(1 - _ratio(errors, spread))
+
+    return of_means(parts, combine)
+
+
+def _rmsle(truth: np.ndarray, found: np.ndarray) -> Score:
+    truth, found = _columns(truth, found)
+    return _root_mean(np.square(np.log1p(np.maximum(found, 0)) - np.log1p(truth)))
+
+
+def _rmspe(truth: np.ndarray, found: np.ndarray) -> Score | None:
+    """Rows whose truth is 0 are left out: no error is a share of nothing."""
+    truth, found = _columns(truth, found)
+    whole = np.where(truth == 0, np.nan, truth)
+    errors = np.square((found - truth) / whole)
+    known = np.isfinite(errors)
+    if not known.any():
+        return None
+    parts = np.concatenate([np.where(known, errors, 0.0), known], axis=1)
+
+    def combine(means: np.ndarray) -> np.ndarray:
+        squares, share = np.split(means, 2, axis=1)
+        return mean_of_known(np.sqrt(np.maximum(_ratio(squares, share), 0)))
+
+    return of_means(parts, combine)
+
+
+register(
+    Metric("rmse", "RMSE", _NUMBERS, _rmse, better="lower", scale="positive"),
+    Metric("mae", "MAE", _NUMBERS, _mae, better="lower", scale="positive"),
+    Metric("rmspe", "RMSPE", _LOGS, _rmspe, better="lower", unit="share", scale="positive"),
+    Metric("rmsle", "RMSLE", _LOGS, _rmsle, better="lower", scale="positive"),
+    Metric("r2", "R²", ("regression", "regression_log"), _r2, scale="up_to_one"),
+    Metric(
+        "bias", "Mean error", ("regression", "regression_log"), _bias, better="lower", scale="any"
+    ),
+)
+
+# ------------------------------------------------------------------------------- written down only
+
+register(
+    Metric("fit_seconds", "Fit", (), None, better="lower", unit="seconds", interval="none"),
+    Metric("predict_seconds", "Predict", (), None, better="lower", unit="seconds", interval="none"),
+)

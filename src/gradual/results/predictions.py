@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from gradual.results.classification import check_scored
 from gradual.results.decisions import above
-from gradual.results.metrics import check_scored
 
 PROBABILITY = "probability_"
 BASELINE = "baseline_probability_"

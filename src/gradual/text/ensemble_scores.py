@@ -10,8 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gradual.reports.figures import MODEL, OTHER, finish
+from gradual.results.classification import classification_report
 from gradual.results.comparison import compare_accuracy
-from gradual.results.metrics import classification_report
 from gradual.results.predictions import BASELINE, classes_of, predictions_table, probabilities_of
 from gradual.text.report import scores_table
 

@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
+from gradual.results.classification import auc_interval, normal_quantile, wilson_interval
 from gradual.results.decisions import above
-from gradual.results.metrics import auc_interval, normal_quantile, wilson_interval
 from gradual.results.predictions import (
     BASELINE,
     MOST_RIGHT,

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gradual.reports.page import Block, Heading, Note, Quote, Section, Table, html_page
+from gradual.results.classification import classification_report, wilson_interval
 from gradual.results.comparison import compare_accuracy
-from gradual.results.metrics import classification_report, wilson_interval
 from gradual.results.predictions import BASELINE, PROBABILITY, classes_of, probabilities_of
 from gradual.text import multilabel_report
 
