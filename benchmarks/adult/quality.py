@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from gradual.results.contest import compare
 from gradual.results.classification import wilson_interval
+from gradual.results.contest import compare
 from gradual.sources.splits import Split, validation_mask
 from gradual.tabular.baselines import BaselinesConfig
 from gradual.tabular.contest import ContestConfig, ModelRun, run_contest

@@ -1,12 +1,26 @@
 import json
 import re
 
+import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from gradual.reports import figures
-from gradual.reports.page import Block, Heading, Note, Quote, Section, Table, flatten, html_page
+from gradual.reports.page import (
+    Block,
+    Heading,
+    Material,
+    Note,
+    Quote,
+    Section,
+    Table,
+    flatten,
+    html_page,
+    write,
+)
 from gradual.results.predictions import choose_examples
+from gradual.results.table import Answers, score_models
 from gradual.text.report import classifier_summary, html_report, scores_table
 
 
@@ -72,7 +86,7 @@ def test_page_has_everything(page: str) -> None:
         "Confusion matrix",
         "Training",
         "perplexity</td><td>23.46",
-        "unigram.accuracy</td><td>6.12%",
+        "unigram.accuracy</td><td>0.0612",
         "123,456",
         "classifier.batch size</td><td>32",
         "epochs 1, lr 0.02; epochs 2, lr (0.001, 0.01)",
@@ -81,7 +95,7 @@ def test_page_has_everything(page: str) -> None:
 
 
 def test_page_escapes_what_came_from_data(page: str) -> None:
-    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; co" in page
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; co" in page
     assert "<script>alert" not in page
     assert "Reviews &lt;b&gt;" in page
     assert "I &lt;i&gt;liked&lt;/i&gt;" in page
@@ -139,3 +153,46 @@ def test_flatten_names_leaves_with_dots() -> None:
         ("b.c", [2, 3]),
         ("b.d.e", None),
     ]
+
+
+def test_a_method_declares_sections_and_what_is_not_drawn_is_left_out() -> None:
+    drawn = figures.draw_all(
+        {"curve": lambda rows: go.Figure(go.Scatter(y=rows)), "matrix": lambda rows: None}, [1, 2]
+    )
+    assert list(drawn) == ["curve", "matrix"]
+    assert not figures.is_drawn(drawn["matrix"])
+    assert not figures.is_drawn(go.Figure(json.loads(drawn["matrix"].to_json()))), "stored, too"
+
+    def pictures(m: Material) -> Section:
+        return Section("Pictures", [m.drawn("curve", "matrix", "unknown")])
+
+    def nothing(m: Material) -> None:
+        return None
+
+    material = Material({"headline": "All is well."}, pd.DataFrame(), drawn)
+    page = write("Models", (nothing, pictures), material)
+    assert page.count('class="plotly-graph-div"') == 1
+    assert "All is well." in page
+
+
+def test_models_are_compared_from_result_rows() -> None:
+    truth = np.arange(40) % 2
+    found = {"net": 0.8 * truth + 0.1, "line": np.full(40, 0.5)}
+    frame = score_models(
+        [Answers(name, np.stack([1 - p, p], 1)) for name, p in found.items()],
+        truth,
+        "binary",
+        source="s",
+    ).frame
+    figure = figures.comparison_figure(frame, "net", names={"net": "Net"}, metrics=["accuracy"])
+    assert list(figure.data[0].y) == ["Net", "line"]
+    assert figure.layout.xaxis.tickformat == ".1%"
+    assert figures.comparison_figure(frame, "net", part="valid") is None
+
+
+def test_numbers_and_gaps_are_written_in_one_way() -> None:
+    frame = pd.DataFrame({"rate": [0.123456, np.nan], "n": [1, 2], "who": ["a", None]})
+    page = html_page("T", "H", [Section("", [Table(frame, titles={"rate": "Rate"})])])
+    assert '<th class="number">Rate</th>' in page
+    assert '<td class="number">0.1235</td>' in page
+    assert page.count("–</td>") == 2

@@ -33,7 +33,7 @@ def test_rows_are_split_by_groups(method: str) -> None:
     split = Split(method=method, group="user")  # type: ignore[arg-type]
     splits = split_rows(groups, ["y"], RowsConfig(test=None, valid=split))
     expected = 1 if method == "random" else 10
-    users = groups["user"].take(rows_of(splits, "valid")).to_pylist()
+    users = groups["user"].take(part_rows(splits, "valid")).to_pylist()
     assert len(set(users)) == expected
     assert len(users) == (3 if method == "random" else 10)
 

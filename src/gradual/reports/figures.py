@@ -6,8 +6,9 @@ tell apart: the model is blue and the baseline orange everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,9 @@ from sklearn.metrics import roc_curve
 
 from gradual.results.classification import calibration_table, expected_calibration_error
 from gradual.results.decisions import above, coverage_curve
+from gradual.results.metrics import metric_named
 from gradual.results.predictions import BASELINE, PROBABILITY, classes_of, probabilities_of
+from gradual.results.table import means
 
 MODEL, OTHER = "#0072B2", "#E69F00"
 PALETTE = (MODEL, OTHER, "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
@@ -25,6 +28,7 @@ GREY = "#7F7F7F"
 HEIGHT = 440
 _NAMED_CURVES = 6
 _DASHES = ("solid", "dash", "dot", "dashdot")
+_NOTHING = "nothing to draw"
 CURVE_POINTS = 500
 """A curve over 25,000 rows is drawn with so many of its points; nobody sees the others."""
 
@@ -52,6 +56,38 @@ def finish(figure: go.Figure, title: str, subtitle: str, height: int = HEIGHT) -
         colorway=PALETTE,
     )
     return figure
+
+
+def empty_figure(title: str) -> go.Figure:
+    """Return a figure that says that there is nothing to draw; pages leave it out."""
+    figure = finish(go.Figure(), title, "there is nothing to draw for this kind of target")
+    return figure.update_layout(meta=_NOTHING)
+
+
+def is_drawn(figure: go.Figure) -> bool:
+    """Return whether a figure shows something."""
+    return bool(figure.layout.meta != _NOTHING)
+
+
+def draw_all(
+    figures: Mapping[str, Callable[..., go.Figure | None]], *given: Any, **named: Any
+) -> dict[str, go.Figure]:
+    """Draw a method's figures as one named set.
+
+    Args:
+        figures: A method's ``FIGURES``: by name, a function of what is given, which returns None
+            where there is nothing to draw.
+        given: What each function takes.
+        named: Likewise by name.
+
+    Returns:
+        A figure for each name.
+    """
+    drawn = {name: draw(*given, **named) for name, draw in figures.items()}
+    return {
+        name: figure if figure is not None else empty_figure(name.replace("_", " ").capitalize())
+        for name, figure in drawn.items()
+    }
 
 
 def with_legend(figure: go.Figure) -> int:
@@ -338,6 +374,81 @@ def probability_figure(predictions: pd.DataFrame, positive: str | None = None) -
     figure.update_xaxes(title=what, range=[0, 1])
     figure.update_yaxes(title="rows")
     return finish(figure, "How sure the model is", f"{len(predictions):,} test rows")
+
+
+def comparison_figure(
+    scores: pd.DataFrame,
+    chosen: str,
+    title: str = "All models on the same rows",
+    *,
+    names: Mapping[str, str] | None = None,
+    metrics: Sequence[str] | None = None,
+    part: str = "test",
+    slice: str = "",
+) -> go.Figure | None:
+    """Draw the scores of several models with their intervals, one small figure a metric.
+
+    Args:
+        scores: Result rows.
+        chosen: The model that is drawn in the model's colour.
+        title: Of the figure.
+        names: What people call the models.
+        metrics: Those to draw; by default all that have intervals.
+        part: Which rows.
+        slice: Which slice of them.
+
+    Returns:
+        The figure, or None where there is nothing to compare.
+    """
+    rows = means(scores, part, slice)
+    wanted = list(metrics or dict.fromkeys(rows["metric"][rows["low"].notna()]))
+    rows = rows[rows["metric"].isin(wanted)]
+    if rows.empty:
+        return None
+    named = dict(names or {})
+    models = [named.get(model, model) for model in dict.fromkeys(rows["model"])]
+    defined = [metric_named(name) for name in wanted]
+    figure = make_subplots(
+        rows=1,
+        cols=len(defined),
+        shared_yaxes=True,
+        subplot_titles=[
+            metric.title + ("" if metric.better == "none" else f" ({metric.better} is better)")
+            for metric in defined
+        ],
+        horizontal_spacing=0.05,
+    )
+    for col, metric in enumerate(defined, start=1):
+        own = rows[rows["metric"] == metric.name]
+        colours = [MODEL if model == chosen else OTHER for model in own["model"]]
+        figure.add_trace(
+            go.Scatter(
+                x=own["value"],
+                y=[named.get(model, model) for model in own["model"]],
+                mode="markers",
+                marker={"size": 11, "color": colours},
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": own["high"] - own["value"],
+                    "arrayminus": own["value"] - own["low"],
+                    "color": GREY,
+                },
+                hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+                showlegend=False,
+            ),
+            row=1,
+            col=col,
+        )
+        if metric.unit == "share":
+            figure.update_xaxes(tickformat=".1%", row=1, col=col)
+    figure.update_yaxes(categoryorder="array", categoryarray=models[::-1], automargin=True)
+    subtitle = (
+        f"{int(rows['rows'].iloc[0]):,} {part} rows, 95 % intervals · blue: "
+        f"{named.get(chosen, chosen)}"
+    )
+    finish(figure, title, subtitle, max(HEIGHT - 80, 30 * len(models) + 190))
+    return figure.update_layout(margin={"t": 125, "b": 50})
 
 
 def training_figure(history: pd.DataFrame, title: str = "Training") -> go.Figure:

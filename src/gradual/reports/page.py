@@ -1,50 +1,43 @@
-"""One HTML page that says how good a model is, and the blocks that it is made of."""
+"""One HTML page that says how good a model is: sections that a method declares, one look for all.
+
+A method's ``report.py`` holds a small function for each section, from `Material` to `Section`, and
+the order in which they stand::
+
+    SECTIONS = (scores, predictions, training)
+    page = write("Tables: models side by side", SECTIONS, material)
+
+A new section is one function and its name in that list.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from typing import Any, TypeAlias
 
 import pandas as pd
 import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
-FIGURE = 'class="plotly-graph-div"'  # what plotly calls the element that it draws in
-
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; margin: 0 auto;
-  max-width: 1120px; padding: 1.5rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .5rem; }
-h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; border-bottom: 2px solid #0072B2; }
-h3 { font-size: 1.05rem; margin: 1.4rem 0 .4rem; }
-.headline { font-size: 1.2rem; background: #F0F6FA; border-left: 5px solid #0072B2;
-  padding: .8rem 1rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .93rem; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .7rem;
-  border-bottom: 1px solid #DDD; }
-td.number, th.number { text-align: right; white-space: nowrap;
-  font-variant-numeric: tabular-nums; }
-td.text { min-width: 24rem; overflow-wrap: anywhere; }
-th { background: #F6F6F6; }
-table.values { width: auto; }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(500px, 100%), 1fr));
-  gap: 1rem; }
-.figures > div { min-width: 0; }
-.note { color: #555; font-size: .9rem; }
-td, blockquote { unicode-bidi: plaintext }  /* right to left where the text is */
-blockquote { margin: .6rem 0; padding: .4rem 1rem; border-left: 4px solid #E69F00;
-  background: #FDF8EE; white-space: pre-wrap; overflow-wrap: anywhere; }
-"""
+from gradual.reports.figures import is_drawn
+from gradual.results.metrics import show
 
 
 @dataclass(frozen=True)
 class Note:
     """A paragraph in small print: how something was made."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Warning:
+    """A paragraph that stands out: what a person should know before trusting the model."""
 
     text: str
 
@@ -66,17 +59,29 @@ class Quote:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it stands; the columns named in `numbers` are set to the right.
+    """A table; numbers are written as everywhere and set to the right.
 
-    A column called `text` gets room for long texts.
+    Attributes:
+        frame: Its rows. A column called `text` gets room for long texts.
+        numbers: Columns of texts that are set to the right like numbers: scores with intervals.
+        titles: What the columns are called on the page, by name.
     """
 
     frame: pd.DataFrame
     numbers: Sequence[str] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 Block: TypeAlias = (
-    str | Note | Heading | Quote | Table | Mapping[str, Any] | go.Figure | Sequence[go.Figure]
+    str
+    | Note
+    | Warning
+    | Heading
+    | Quote
+    | Table
+    | Mapping[str, Any]
+    | go.Figure
+    | Sequence[go.Figure]
 )
 """Part of a section: a paragraph, one of the above, names and values (nested or flat), a figure of
 the page's whole width, or several that stand side by side where there is room."""
@@ -88,6 +93,47 @@ class Section:
 
     title: str
     blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a report is made of.
+
+    Attributes:
+        summary: ``headline``, ``notes``, ``warnings`` and whatever else is said of the result.
+        scores: Result rows.
+        figures: By name; those that were not drawn are there too, see `drawn`.
+        tables: Further tables by name.
+        settings: What was run: parameters by name, nested or flat.
+    """
+
+    summary: Mapping[str, Any]
+    scores: pd.DataFrame
+    figures: Mapping[str, go.Figure] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def drawn(self, *names: str) -> list[go.Figure]:
+        """The figures of these names that show something, in this order."""
+        return [self.figures[n] for n in names if n in self.figures and is_drawn(self.figures[n])]
+
+
+def write(
+    title: str, sections: Sequence[Callable[[Material], Section | None]], material: Material
+) -> str:
+    """Write the page of a method.
+
+    Args:
+        title: Heading of the page.
+        sections: Functions of the material, in the order in which their sections stand; one that
+            returns None is left out.
+        material: What the report is made of; its summary has a ``headline``.
+
+    Returns:
+        The HTML; see `html_page`.
+    """
+    made = [section(material) for section in sections]
+    return html_page(title, material.summary["headline"], [one for one in made if one is not None])
 
 
 def html_page(title: str, headline: str, sections: Sequence[Section]) -> str:
@@ -102,49 +148,58 @@ def html_page(title: str, headline: str, sections: Sequence[Section]) -> str:
         The HTML. Everything that came from data is escaped; plotly.js is in it once, if there is a
         figure.
     """
-    parts = [f"<h1>{escape(title)}</h1>", f'<p class="headline">{escape(headline)}</p>']
-    for section in sections:
-        if section.title:
-            parts.append(f"<h2>{escape(section.title)}</h2>")
-        parts += [_block(block) for block in section.blocks]
-    body = "\n".join(parts)
-    script = f"<script>{get_plotlyjs()}</script>" if FIGURE in body else ""
+    shown: list[dict[str, Any]] = [
+        {"title": section.title, "blocks": [_block(block) for block in section.blocks]}
+        for section in sections
+    ]
+    has_figure = any(
+        block["kind"] in ("figure", "figures") for section in shown for block in section["blocks"]
+    )
     return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n{script}\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            title=title,
+            headline=headline,
+            sections=shown,
+            style=Markup(files("gradual.reports").joinpath("templates/style.css").read_text()),
+            plotly=Markup(get_plotlyjs()) if has_figure else "",
+            zip=zip,
+        )
     )
 
 
-def _block(block: Block) -> str:
-    """Write one part of a section."""
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("gradual.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+
+
+def _block(block: Block) -> dict[str, Any]:
+    """One part of a section as the template takes it."""
     if isinstance(block, str):
-        return f"<p>{escape(block)}</p>"
-    if isinstance(block, Note):
-        return f'<p class="note">{escape(block.text)}</p>'
-    if isinstance(block, Heading):
-        return f"<h3>{escape(block.text)}</h3>"
+        return {"kind": "paragraph", "text": block}
+    if isinstance(block, Note | Warning | Heading):
+        return {"kind": type(block).__name__.lower(), "text": block.text}
     if isinstance(block, Quote):
-        asked = f"<strong>{escape(block.prompt)}</strong> → " if block.prompt else ""
-        return f"<blockquote>{asked}{escape(block.text)}</blockquote>"
+        return {"kind": "quote", "text": block.text, "prompt": block.prompt}
     if isinstance(block, Table):
-        return _table(block.frame, block.numbers)
+        return _table(block)
     if isinstance(block, Mapping):
-        return _key_values(block)
+        rows = [(name.replace("_", " "), _value(value)) for name, value in flatten(block)]
+        return {"kind": "table", "columns": [("", ""), ("", "")], "rows": rows, "heading": False}
     if isinstance(block, go.Figure):
-        return _figure(block)
-    return _figures(block)
+        return {"kind": "figure", "html": _figure(block)}
+    return {"kind": "figures", "figures": [_figure(figure) for figure in block]}
 
 
-def _figures(figures: Sequence[go.Figure]) -> str:
-    """Draw figures side by side where there is room."""
-    return '<div class="figures">' + "\n".join(map(_figure, figures)) + "</div>"
-
-
-def _figure(figure: go.Figure) -> str:
+def _figure(figure: go.Figure) -> Markup:
     """Draw a figure; plotly.js is in the page's head."""
-    return str(
+    return Markup(
         to_html(
             figure,
             full_html=False,
@@ -155,34 +210,35 @@ def _figure(figure: go.Figure) -> str:
     )
 
 
-def _table(frame: pd.DataFrame, numbers: Sequence[str] = (), *, values: bool = False) -> str:
-    """Write a table, every cell escaped; a table of values has no heading."""
+def _table(table: Table) -> dict[str, Any]:
+    frame = table.frame
+    numeric = {
+        str(name)
+        for name in frame.columns
+        if pd.api.types.is_numeric_dtype(frame[name]) and frame[name].dtype != bool
+    }
+    right = numeric | {str(name) for name in table.numbers}
 
     def style(name: str) -> str:
-        if name in numbers:
-            return ' class="number"'
-        return ' class="text"' if name == "text" else ""
+        return "number" if name in right else "text" if name == "text" else ""
 
     names = [str(name) for name in frame.columns]
-    header = "".join(f"<th{style(name)}>{escape(name)}</th>" for name in names)
-    rows = (
-        "".join(
-            f"<td{style(name)}>{escape(str(value))}</td>"
-            for name, value in zip(names, row, strict=True)
-        )
-        for row in frame.itertuples(index=False, name=None)
-    )
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    if values:
-        return f'<div class="scroll"><table class="values"><tbody>{body}</tbody></table></div>'
-    top = f"<thead><tr>{header}</tr></thead>"
-    return f'<div class="scroll"><table>{top}<tbody>{body}</tbody></table></div>'
+    return {
+        "kind": "table",
+        "columns": [(table.titles.get(name, name), style(name)) for name in names],
+        "rows": [
+            [_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)
+        ],
+        "heading": True,
+    }
 
 
-def _key_values(values: Mapping[str, Any]) -> str:
-    """Write a nested mapping as a table of dotted names and values."""
-    rows = [(name.replace("_", " "), _value(name, value)) for name, value in flatten(values)]
-    return _table(pd.DataFrame(rows, columns=["name", "value"]), values=True)
+def _cell(value: Any) -> str:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return "–"
+    if isinstance(value, float):
+        return show(value)
+    return str(value)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -196,14 +252,14 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]
     return leaves
 
 
-def _value(name: str, value: Any) -> str:
-    """Format one value for people."""
+def _value(value: Any) -> str:
+    """Format one setting for people."""
     if isinstance(value, (list, tuple)) and any(isinstance(entry, Mapping) for entry in value):
         return "; ".join(
             ", ".join(f"{key} {inner}" for key, inner in flatten(entry)) for entry in value
         )
     if isinstance(value, float):
-        return f"{value:.2%}" if "accuracy" in name and 0 <= value <= 1 else f"{value:,.4g}"
+        return f"{value:,.4g}"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
         return f"{value:,}"
     return str(value)
