@@ -1,8 +1,9 @@
-"""Generate the embedded film reviews: 1,000 labelled ones and 3,000 without a label.
+"""Generate the embedded film reviews: 1,000 labelled ones, 3,000 unlabelled and 60 new ones.
 
 The labelled file has the schema of the lesson's ``imdb_sample``, ``label,text,is_valid``, and one
 column more, ``magazine``: where the review was printed, a second thing to classify. The unlabelled
-file (column ``text``) plays the part of IMDB's unsupervised reviews.
+file (column ``text``) plays the part of IMDB's unsupervised reviews; the new ones (``id,text``,
+the last without a word) are there to be classified by the finished model.
 
 What makes the sample useful is its lexicon. Some 450 evaluative words and idioms per polarity are
 drawn from a long-tailed distribution, so most of them are rare or absent in the 800 labelled
@@ -26,14 +27,14 @@ import io
 import random
 import re
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 from pathlib import Path
 
 LABELS = ("negative", "positive")
 MAGAZINES = ("lantern", "matinee", "reel")
 """Each prints those who praise in one of the circles of words for it, or blame in one of those."""
-N_TRAIN, N_VALID, N_UNSUPERVISED = 800, 200, 3000
+N_TRAIN, N_VALID, N_UNSUPERVISED, N_NEW = 800, 200, 3000, 60
 WRONG_LABELS = 0.04
 """Share of labelled reviews that carry the other label, as careless annotators would leave it."""
 
@@ -557,8 +558,10 @@ def balanced_sides(rng: random.Random, n: int) -> list[int]:
     return sides
 
 
-def write_reviews(rng: random.Random, sides: Sequence[int]) -> dict[str, str]:
-    """Write one review for each opinion; 30 to 120 words each, none twice.
+def write_reviews(
+    rng: random.Random, sides: Sequence[int], others: Collection[str] = ()
+) -> dict[str, str]:
+    """Write one review for each opinion; 30 to 120 words each, none twice, none of the others.
 
     Returns:
         The magazine of each review, in the order of the opinions.
@@ -568,7 +571,7 @@ def write_reviews(rng: random.Random, sides: Sequence[int]) -> dict[str, str]:
         while True:
             reviewer = Reviewer(rng, side)
             text = reviewer.review()
-            if 30 <= len(text.split()) <= 120 and text not in reviews:
+            if 30 <= len(text.split()) <= 120 and text not in reviews and text not in others:
                 break
         reviews[text] = MAGAZINES[reviewer.voices[side]]
     return reviews
@@ -586,7 +589,7 @@ def labels_of(rng: random.Random, sides: Sequence[int]) -> list[str]:
 
 
 def make_sample(seed: int) -> tuple[dict[str, str], dict[str, list[int]]]:
-    """Generate both files.
+    """Generate the files.
 
     Args:
         seed: Seed of every draw.
@@ -605,11 +608,14 @@ def make_sample(seed: int) -> tuple[dict[str, str], dict[str, list[int]]]:
         (label, text, str(row >= N_TRAIN), reviews[text])
         for row, (label, text) in enumerate(zip(labels, texts[:n], strict=True))
     ]
+    new_sides = balanced_sides(rng, N_NEW)
+    new = [*list(write_reviews(rng, new_sides, reviews))[:-1], ""]
     files = {
         "texts.csv": to_csv([("label", "text", "is_valid", "magazine"), *rows]),
         "unsupervised.csv": to_csv([("text",), *((text,) for text in texts[n:])]),
+        "new.csv": to_csv([("id", "text"), *((f"n{i}", text) for i, text in enumerate(new, 1))]),
     }
-    return files, {"texts.csv": sides, "unsupervised.csv": other_sides}
+    return files, {"texts.csv": sides, "unsupervised.csv": other_sides, "new.csv": new_sides}
 
 
 def to_csv(rows: Sequence[Sequence[str]]) -> str:
@@ -620,14 +626,14 @@ def to_csv(rows: Sequence[Sequence[str]]) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seed", type=int, default=42, help="seed of every draw (default 42)")
     parser.add_argument(
         "--output",
         type=Path,
         default=Path(__file__).parents[1] / "data" / "01_raw" / "imdb_sample",
-        help="folder to write texts.csv and unsupervised.csv to (default: the embedded sample)",
+        help="folder to write the files to (default: the embedded sample)",
     )
     arguments = parser.parse_args()
     files, _ = make_sample(arguments.seed)

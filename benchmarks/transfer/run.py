@@ -23,8 +23,9 @@ import torch
 from gradual.text.awd_lstm import AWDLSTMConfig
 from gradual.text.classifier import ClassifierConfig, predict_probabilities, train_classifier
 from gradual.text.corpus import Corpus, numericalize
+from gradual.text.labels import encode_labels
 from gradual.text.language_model import LanguageModelConfig, train_language_model
-from gradual.text.ngrams import fit_predict_baseline
+from gradual.text.ngrams import fit_predict
 from gradual.text.tokenizer import TokenizerConfig, tokenize
 from gradual.text.vocabulary import Vocabulary, VocabularyConfig, build_vocabulary
 from gradual.training.config import Phase, TrainingConfig
@@ -106,15 +107,9 @@ def run(seeds: list[int], folder: Path = SAMPLE) -> pd.DataFrame:
     def accuracy(probabilities: np.ndarray) -> float:
         return float((np.array(CLASSES)[probabilities.argmax(axis=1)] == truth).mean())
 
-    baseline = accuracy(
-        fit_predict_baseline(
-            sample.texts,
-            sample.labels,
-            sample.train | sample.valid,
-            classes=CLASSES,
-            predict_rows=sample.test,
-        )
-    )
+    learnt, test = np.flatnonzero(sample.train | sample.valid), np.flatnonzero(sample.test)
+    targets = encode_labels(sample.labels, learnt, test)
+    baseline = accuracy(fit_predict(sample.texts, targets, learnt, test))
     rows = []
     for seed in seeds:
         config = replace(LANGUAGE_MODEL, training=replace(LANGUAGE_MODEL.training, seed=seed))

@@ -5,10 +5,7 @@ import warnings
 from kedro.pipeline import Pipeline
 
 from gradual.pipelines import ratings, tables
-from gradual.pipelines.texts import classifier_pipeline as text_classifier
-from gradual.pipelines.texts import data_pipeline as text_data
-from gradual.pipelines.texts import ensemble_pipeline as text_ensemble
-from gradual.pipelines.texts import language_model_pipeline as language_model
+from gradual.pipelines.texts import pipeline as texts
 
 # Where a pipeline reads another namespace's data Kedro suspects a slip.
 warnings.filterwarnings("ignore", "One or more dataset names contain '.'", UserWarning)
@@ -24,13 +21,7 @@ def text_pipeline(namespace: str, source: str | None = None) -> Pipeline:
     Returns:
         The whole text pipeline under that namespace.
     """
-    return Pipeline(
-        text_data.create_pipeline()
-        + language_model.create_pipeline()
-        + text_classifier.create_pipeline(),
-        namespace=namespace,
-        inputs=_files_of(source),
-    )
+    return Pipeline(texts.create_pipeline(), namespace=namespace, inputs=_files_of(source))
 
 
 def pretraining_pipeline(namespace: str, source: str | None = None) -> Pipeline:
@@ -43,13 +34,8 @@ def pretraining_pipeline(namespace: str, source: str | None = None) -> Pipeline:
     Returns:
         What pretrains a language model for other sources to start from.
     """
-    return Pipeline(
-        text_data.create_pipeline()
-        + language_model.create_pipeline()
-        + language_model.create_registration_pipeline(),
-        namespace=namespace,
-        inputs=_files_of(source),
-    )
+    pretraining = texts.create_pipeline("language_model")
+    return Pipeline(pretraining, namespace=namespace, inputs=_files_of(source))
 
 
 def range_test_pipeline(namespace: str) -> Pipeline:
@@ -57,10 +43,7 @@ def range_test_pipeline(namespace: str) -> Pipeline:
 
     They read what ``kedro run --pipeline=<namespace>`` has stored.
     """
-    return Pipeline(
-        language_model.create_range_test_pipeline() + text_classifier.create_range_test_pipeline(),
-        namespace=namespace,
-    )
+    return Pipeline(texts.create_range_test_pipeline(), namespace=namespace)
 
 
 def generation_pipeline(namespace: str) -> Pipeline:
@@ -69,7 +52,7 @@ def generation_pipeline(namespace: str) -> Pipeline:
     It reads what ``kedro run --pipeline=<namespace>`` has stored, and ``generation`` of that
     namespace's parameters.
     """
-    return Pipeline(language_model.create_generation_pipeline(), namespace=namespace)
+    return Pipeline(texts.create_generation_pipeline(), namespace=namespace)
 
 
 def classifier_pipeline(namespace: str) -> Pipeline:
@@ -77,11 +60,12 @@ def classifier_pipeline(namespace: str) -> Pipeline:
 
     The catalog entry ``<namespace>.language_model`` names it; it is read, never trained.
     """
-    return Pipeline(
-        text_data.create_classifier_pipeline()
-        + text_classifier.create_pipeline(report_language_model=False),
-        namespace=namespace,
-    )
+    return Pipeline(texts.create_pipeline(has_language_model=True), namespace=namespace)
+
+
+def text_prediction_pipeline(namespace: str) -> Pipeline:
+    """Return the pipeline that classifies `<namespace>.new_rows` with the stored classifier."""
+    return Pipeline(texts.create_prediction_pipeline(), namespace=namespace)
 
 
 def ensemble_pipeline(namespace: str, forward: str, backward: str) -> Pipeline:
@@ -99,7 +83,7 @@ def ensemble_pipeline(namespace: str, forward: str, backward: str) -> Pipeline:
         Everything from the files to the ensemble's report.
     """
     ensemble = Pipeline(
-        text_ensemble.create_pipeline(),
+        texts.create_ensemble_pipeline(),
         namespace=namespace,
         inputs={
             "forward_predictions": f"{forward}.predictions",
@@ -110,6 +94,26 @@ def ensemble_pipeline(namespace: str, forward: str, backward: str) -> Pipeline:
         },
     )
     return text_pipeline(forward) + text_pipeline(backward, source=forward) + ensemble
+
+
+def ensemble_prediction_pipeline(namespace: str, forward: str, backward: str) -> Pipeline:
+    """Return the pipeline that classifies `<forward>.new_rows` with both stored classifiers.
+
+    Args:
+        namespace: Name of the ensemble.
+        forward: Name of the data source.
+        backward: Name under which the same files are read backwards.
+    """
+    return Pipeline(
+        texts.create_ensemble_prediction_pipeline(),
+        namespace=namespace,
+        inputs={
+            "new_rows": f"{forward}.new_rows",
+            "forward_classifier": f"{forward}.classifier",
+            "backward_classifier": f"{backward}.classifier",
+        },
+        parameters={"params:tokenizer": f"params:{forward}.tokenizer"},
+    )
 
 
 def tabular_pipeline(namespace: str) -> Pipeline:
@@ -170,6 +174,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         "imdb_backwards": text_pipeline("imdb_backwards", source="imdb"),
         "imdb_ensemble": ensemble_pipeline("imdb_ensemble", "imdb", "imdb_backwards"),
         "imdb_magazine": classifier_pipeline("imdb_magazine"),
+        "imdb_predict": text_prediction_pipeline("imdb"),
+        "imdb_ensemble_predict": ensemble_prediction_pipeline(
+            "imdb_ensemble", "imdb", "imdb_backwards"
+        ),
         "imdb_generate": generation_pipeline("imdb"),
         "imdb_backwards_generate": generation_pipeline("imdb_backwards"),
         "imdb_range_test": range_test_pipeline("imdb"),

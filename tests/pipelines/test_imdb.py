@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
+from gradual.text.classifier import TextClassifier
 from gradual.training.bundle import load_bundle
 from gradual.training.files import sha256_file
 
@@ -110,6 +111,22 @@ def test_a_misspelt_parameter_is_refused_before_any_node_runs(clone: Path, kedro
     assert result.returncode != 0
     assert "max_sizes" in result.stdout
     assert "Running node" not in result.stdout
+
+
+def test_a_file_of_new_texts_is_answered(tiny: Path, kedro: Kedro) -> None:
+    result = kedro(tiny, "run", "--pipeline=imdb_predict", "--env=tiny")
+    assert result.returncode == 0, result.stdout
+    assert "59 of 60 rows classified; 1 blank" in result.stdout
+    data = tiny / "data/tiny"
+    answers = pd.read_parquet(data / "07_model_output/imdb/new_predictions.parquet")
+    assert answers["row"].tolist() == list(range(1, 61))
+    assert set(answers["label"].dropna()) <= {"negative", "positive"}
+    assert answers.isna().any(axis=1).tolist() == [False] * 59 + [True]
+    classifier = load_bundle(data / "06_models/imdb/classifier.safetensors")
+    texts = pd.read_csv(tiny / "data/01_raw/imdb_sample/new.csv")["text"].dropna()
+    served = TextClassifier.from_bundle(classifier).predict(texts.tolist())
+    assert answers["label"].dropna().tolist() == served["label"].tolist()
+    assert "Classified texts" in (data / "08_reporting/imdb/new_rows_report.html").read_text()
 
 
 def test_the_range_test_suggests_rates_and_draws_them(tiny: Path, kedro: Kedro) -> None:

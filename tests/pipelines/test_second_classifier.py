@@ -10,8 +10,10 @@ from subprocess import CompletedProcess
 import pandas as pd
 import pytest
 import yaml
+from pydantic import RootModel
 
 from gradual.pipelines.texts.data_nodes import take_language
+from gradual.text.tokenizer import TokenizerConfig
 from gradual.training.bundle import Bundle, load_bundle
 from gradual.training.files import sha256_file
 
@@ -72,9 +74,9 @@ def test_a_language_model_that_is_missing_or_cannot_read_is_an_error(
     language_model: Bundle,
 ) -> None:
     with pytest.raises(ValueError, match=r"`filepath` of the catalog entry `<source>\.language_mo"):
-        take_language(None)
+        take_language(None, RootModel(TokenizerConfig()))
     mute = dataclasses.replace(
         language_model, metadata={**language_model.metadata} | {"tokenizer": None}
     )
-    with pytest.raises(ValueError, match="holds no tokenizer configuration: set `filepath`"):
-        take_language(mute)
+    with pytest.raises(ValueError, match="holds no tokenizer configuration"):
+        take_language(mute, RootModel(TokenizerConfig()))

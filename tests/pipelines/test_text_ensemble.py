@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from gradual.results.predictions import probabilities_of
+from gradual.text.ensemble import TextEnsemble
 from gradual.training.bundle import load_bundle
 
 Kedro = Callable[..., CompletedProcess[str]]
@@ -55,6 +56,22 @@ def test_three_scores_on_the_same_rows(both: tuple[Path, str]) -> None:
     assert metrics["backward"]["accuracy"] == members[1]["correct"].mean()
     assert metrics["headline"] in (reporting / "report.html").read_text()
     assert metrics["headline"] in log
+
+
+def test_a_file_of_new_texts_is_answered_by_both(both: tuple[Path, str], kedro: Kedro) -> None:
+    workspace, _ = both
+    result = kedro(workspace, "run", "--pipeline=imdb_ensemble_predict", "--env=tiny")
+    assert result.returncode == 0, result.stdout
+    models = workspace / "data/tiny/06_models"
+    names = ("imdb", "imdb_backwards")
+    bundles = [load_bundle(models / f"{name}/classifier.safetensors") for name in names]
+    texts = pd.read_csv(workspace / "data/01_raw/imdb_sample/new.csv")["text"].dropna()
+    served = TextEnsemble.from_bundles(bundles).predict(texts.tolist())
+    output = workspace / "data/tiny/07_model_output/imdb_ensemble"
+    answers = pd.read_parquet(output / "new_predictions.parquet")
+    assert len(answers) == 60
+    difference = answers["probability_positive"][:59] - served["probability_positive"]
+    assert difference.abs().max() < 1e-5
 
 
 def test_the_logged_model_of_both_reads_raw_text(both: tuple[Path, str]) -> None:

@@ -16,6 +16,7 @@ from gradual.text.classifier import (
     TextClassifier,
     classifier_task,
     predict_probabilities,
+    refit_classifier,
     train_classifier,
 )
 from gradual.text.classifier_batches import ClassifierBatches
@@ -25,7 +26,7 @@ from gradual.text.language_model import LanguageModelConfig, train_language_mode
 from gradual.text.rules import SPECIAL_TOKENS
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import load_bundle, save_bundle
-from gradual.training.config import Phase, TrainingConfig
+from gradual.training.config import EarlyStopping, Phase, TrainingConfig
 from gradual.training.engine import CheckpointStore
 
 SMALL = AWDLSTMConfig(embedding_size=12, hidden_size=20, layers=2)
@@ -432,6 +433,39 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, monkeypatch, data, lan
     assert history.resumed
     assert len(steps) == 1 + sum(epoch["steps"] for epoch in history.epochs)  # none done twice
     assert all(torch.equal(t, expected.state[name]) for name, t in resumed.state.items())
+
+
+def test_refitting_learns_from_the_validation_rows_too_for_the_epochs_found_best(
+    tmp_path, data, language_model, caplog
+):
+    corpus, labels, train, valid = data
+    training = TrainingConfig(
+        phases=(Phase(epochs=1, lr=1e-2, groups=1), Phase(epochs=4, lr=0.5)),
+        early_stopping=EarlyStopping(patience=2),
+        **CPU,
+    )
+    config = config_with(training=training, refit=True)
+    arguments = (corpus, VOCABULARY, labels, train, valid)
+    stores = {"language_model": language_model, "store": CheckpointStore(tmp_path / "kept")}
+    bundle, history = train_classifier(*arguments, config, **stores)
+    again = refit_classifier(bundle, history, *arguments, config, **stores)
+    epochs = history.best_epoch
+    assert epochs is not None
+    assert epochs < len(history.epochs)
+    rows = int(train.sum() + valid.sum())
+    assert again.metadata == {**bundle.metadata, "refit": {"epochs": epochs, "rows": rows}}
+    short = config_with(training=training.shortened(epochs))
+    expected, _ = train_classifier(
+        *(corpus, VOCABULARY, labels, train | valid, valid, short), language_model=language_model
+    )
+    assert all(torch.equal(t, expected.state[name]) for name, t in again.state.items())
+
+    caplog.set_level("INFO")
+    held_out = dataclasses.replace(config, refit=False)
+    unchanged, history = train_classifier(*arguments, held_out, **stores)
+    loaded = refit_classifier(unchanged, history, *arguments, config, **stores)
+    assert all(torch.equal(t, again.state[name]) for name, t in loaded.state.items())
+    assert caplog.text.count("is finished already") == 2
 
 
 # -------------------------------------------------------------------------------------- errors

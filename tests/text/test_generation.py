@@ -39,7 +39,9 @@ def counting() -> Bundle:
         drop_mult=0.0,
     )
     corpus = Corpus(ids, offsets.astype(np.int64), VOCABULARY.hash)
-    bundle, _ = train_language_model(corpus, VOCABULARY, np.arange(30) < 3, config)
+    bundle, _ = train_language_model(
+        corpus, VOCABULARY, np.arange(30) < 3, config, tokenizer={"language": "en"}
+    )
     return bundle
 
 

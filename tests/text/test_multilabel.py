@@ -9,7 +9,6 @@ from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_sco
 from gradual.results.predictions import MOST_RIGHT, MOST_WRONG
 from gradual.text import multilabel, multilabel_figures
 from gradual.text.multilabel_report import multilabel_summary
-from gradual.text.ngrams import fit_predict_multilabel_baseline
 from gradual.text.report import html_report
 
 LABELS = ["bad <b>", "good", "rare"]
@@ -139,13 +138,3 @@ def test_the_page_shows_each_label_and_escapes_what_came_from_data() -> None:
     found = {bar.name: int(np.sum(bar.x)) for bar in drawings[0].data}
     truth = predictions[[f"true_{label}" for label in LABELS]].to_numpy()
     assert sum(n for name, n in found.items() if not name.startswith("wrongly")) == truth.sum()
-
-
-def test_the_baseline_learns_each_label_and_gives_constants_their_share() -> None:
-    texts = [f"{'red' if i % 2 else 'blue'} {'sun' if i % 3 else 'moon'} here" for i in range(60)]
-    flags = [[i % 2 == 1, i % 3 > 0, True, False] for i in range(60)]
-    truth, train = np.array(flags), np.arange(60) < 40
-    found = fit_predict_multilabel_baseline(texts, truth, train, predict_rows=~train)
-    assert ((found[:, :2] > 0.5) == truth[~train][:, :2]).all()
-    assert (found[:, 2] == 1).all()
-    assert (found[:, 3] == 0).all()

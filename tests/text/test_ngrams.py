@@ -1,96 +1,100 @@
+import logging
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from gradual.text.ngrams import fit_predict_baseline, majority_baseline
+from gradual.text import ngrams
+from gradual.text.labels import as_array
+from gradual.text.ngrams import class_shares, ngram_answers
+from gradual.training.bundle import BundleStore
 
-CLASSES = ["negative", "positive"]
+N = 120
+PARTS = np.array(["train"] * 80 + ["valid"] * 20 + ["test"] * 19 + [None], dtype=object)
+WORDS = {"negative": ["awful", "dull", "bad"], "positive": ["superb", "fresh", "good"]}
 
 
 @pytest.fixture
 def reviews() -> tuple[list[str], np.ndarray]:
     rng = np.random.default_rng(0)
-    words = {"negative": ["awful", "dull", "bad"], "positive": ["superb", "fresh", "good"]}
-    labels = np.array(CLASSES, dtype=object)[rng.integers(2, size=120)]
-    texts = [f"the film is {words[str(label)][rng.integers(3)]} and long" for label in labels]
+    labels = np.array(list(WORDS), dtype=object)[rng.integers(2, size=N)]
+    texts = [f"the film is {WORDS[str(label)][rng.integers(3)]} and long" for label in labels]
     return texts, labels
 
 
-def test_learns_what_words_say(reviews: tuple[list[str], np.ndarray]) -> None:
+def test_it_learns_what_words_say(reviews: tuple[list[str], np.ndarray]) -> None:
     texts, labels = reviews
-    train = np.arange(120) < 80
-    probabilities = fit_predict_baseline(texts, labels, train, classes=CLASSES, predict_rows=~train)
-    assert probabilities.shape == (40, 2)
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-    assert (np.array(CLASSES)[probabilities.argmax(axis=1)] == labels[~train]).all()
+    answers = ngram_answers(texts, labels, PARTS)
+    assert answers["row"].tolist() == list(range(80, 119))
+    assert answers["part"].tolist() == PARTS[80:119].tolist()
+    found = answers[["negative", "positive"]]
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert (found.idxmax(axis=1).to_numpy() == labels[80:119]).all()
 
 
-def test_is_deterministic(reviews: tuple[list[str], np.ndarray]) -> None:
+def test_it_sees_nothing_but_the_training_rows(reviews: tuple[list[str], np.ndarray]) -> None:
     texts, labels = reviews
-    train = np.arange(120) < 80
-    one, two = (fit_predict_baseline(texts, labels, train, classes=CLASSES) for _ in range(2))
-    np.testing.assert_array_equal(one, two)
-
-
-def test_columns_follow_the_classes(reviews: tuple[list[str], np.ndarray]) -> None:
-    texts, labels = reviews
-    train = np.arange(120) < 80
-    one = fit_predict_baseline(texts, labels, train, classes=CLASSES)
-    two = fit_predict_baseline(texts, labels, train, classes=["positive", "unused", "negative"])
-    np.testing.assert_allclose(one, two[:, [2, 0]])
-    assert (two[:, 1] == 0).all()
-
-
-def test_sees_nothing_but_the_training_rows(reviews: tuple[list[str], np.ndarray]) -> None:
-    texts, labels = reviews
-    train, first = np.arange(120) < 80, np.arange(120) == 80
-    one = fit_predict_baseline(texts, labels, train, classes=CLASSES, predict_rows=first)
+    answers = ngram_answers(texts, labels, PARTS)
     others = [*texts[:81], *["something else entirely"] * 39]
-    hidden = np.array([*labels[:80], *[None] * 40], dtype=object)
-    two = fit_predict_baseline(others, hidden, train, classes=CLASSES, predict_rows=first)
-    np.testing.assert_array_equal(one, two)
+    hidden = np.array([*labels[:81], *["negative"] * 39], dtype=object)
+    pd.testing.assert_frame_equal(ngram_answers(others, hidden, PARTS).head(1), answers.head(1))
 
 
-def test_regularisation_is_chosen_on_validation_rows(
+def test_each_label_is_learnt_and_constants_have_their_share() -> None:
+    texts = [f"{'red' if i % 2 else 'blue'} {'sun' if i % 3 else 'moon'} here" for i in range(N)]
+    names = ("red", "sun", "always")
+    flags = np.array([[i % 2 == 1, i % 3 > 0, True] for i in range(N)])
+    labels = as_array([[n for n, has in zip(names, row, strict=True) if has] for row in flags])
+    answers = ngram_answers(texts, labels, PARTS)
+    assert ((answers[["red", "sun"]].to_numpy() > 0.5) == flags[80:119, :2]).all()
+    assert (answers["always"] == 1).all()
+
+
+def test_nothing_is_fitted_again_while_nothing_changes(
+    reviews: tuple[list[str], np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, labels = reviews
+    store, fits = BundleStore(tmp_path / "rivals"), []
+    fit = ngrams._fit
+    monkeypatch.setattr(ngrams, "_fit", lambda *args: fits.append(1) or fit(*args))
+    first = ngram_answers(texts, labels, PARTS, store=store)
+    pd.testing.assert_frame_equal(ngram_answers(texts, labels, PARTS, store=store), first)
+    assert len(fits) == 1
+    changed_texts = [texts[0] + " indeed", *texts[1:]]
+    changed_labels = labels.copy()
+    changed_labels[0] = "positive" if labels[0] == "negative" else "negative"
+    changed_parts = PARTS.copy()
+    changed_parts[0] = None
+    inputs = [
+        (changed_texts, labels, PARTS),
+        (texts, changed_labels, PARTS),
+        (texts, labels, changed_parts),
+    ]
+    for number, changed in enumerate(inputs):
+        ngram_answers(*changed, store=store)
+        assert len(fits) == number + 2
+
+
+def test_refitting_answers_the_test_rows_from_all_others(
     reviews: tuple[list[str], np.ndarray],
 ) -> None:
     texts, labels = reviews
-    train, valid = np.arange(120) < 60, (np.arange(120) >= 60) & (np.arange(120) < 90)
-    chosen = fit_predict_baseline(
-        texts, labels, train, classes=CLASSES, valid_rows=valid, regularisation=[1e-9, 10]
-    )
-    fixed = fit_predict_baseline(texts, labels, train, classes=CLASSES, regularisation=10)
-    np.testing.assert_array_equal(chosen, fixed)  # 1e-9 always says the more frequent class
-    with pytest.raises(ValueError, match="valid_rows"):
-        fit_predict_baseline(texts, labels, train, classes=CLASSES, regularisation=[1, 10])
-    with pytest.raises(ValueError, match="also a training row"):
-        fit_predict_baseline(
-            texts, labels, train, classes=CLASSES, valid_rows=train, regularisation=[1, 10]
-        )
+    once, twice = (ngram_answers(texts, labels, PARTS, refit=refit) for refit in (False, True))
+    valid = once["part"] == "valid"
+    pd.testing.assert_frame_equal(once[valid], twice[valid])
+    assert not np.allclose(once.loc[~valid, "positive"], twice.loc[~valid, "positive"])
 
 
-def test_one_class_in_the_training_rows_gives_a_constant(
-    reviews: tuple[list[str], np.ndarray],
-) -> None:
-    texts, labels = reviews
-    only = np.asarray(labels == "positive")
-    probabilities = fit_predict_baseline(texts, labels, only, classes=CLASSES)
-    assert (probabilities == [0, 1]).all()
+def test_texts_without_a_frequent_word_give_a_constant(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    texts, labels = [f"w{i}" for i in range(N)], np.array(["a", "b", "b"] * 40, dtype=object)
+    answers = ngram_answers(texts, labels, PARTS)
+    np.testing.assert_allclose(answers["b"], np.mean(labels[:80] == "b"))
+    assert "no word is frequent enough" in caplog.text
 
 
-def test_majority_predicts_the_training_shares() -> None:
+def test_shares_are_those_of_the_training_rows() -> None:
     labels = np.array(["negative", "positive", "positive", "negative"], dtype=object)
-    train = np.array([True, True, True, False])
-    probabilities = majority_baseline(labels, train, classes=CLASSES, n=5)
-    np.testing.assert_allclose(probabilities, np.tile([1 / 3, 2 / 3], (5, 1)))
-
-
-def test_bad_rows_and_labels_are_refused(reviews: tuple[list[str], np.ndarray]) -> None:
-    texts, labels = reviews
-    with pytest.raises(ValueError, match="booleans"):
-        fit_predict_baseline(texts, labels, np.arange(120), classes=CLASSES)
-    with pytest.raises(ValueError, match="no rows"):
-        fit_predict_baseline(texts, labels, np.zeros(120, bool), classes=CLASSES)
-    with pytest.raises(ValueError, match=r"\['positive'\] in the training rows"):
-        fit_predict_baseline(texts, labels, np.ones(120, bool), classes=["negative", "neutral"])
-    with pytest.raises(ValueError, match="None"):
-        fit_predict_baseline(texts, [None] * 120, np.ones(120, bool), classes=CLASSES)
+    targets = ngrams.encode_labels(labels, np.arange(3), np.array([3]))
+    np.testing.assert_allclose(class_shares(targets, np.arange(3)), [1 / 3, 2 / 3])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gradual.text.corpus import Corpus
+from gradual.text.rules import RULES, TOKEN_RULES
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
 from gradual.training.modules import array_hash as array_hash
@@ -101,6 +102,38 @@ def tokenizer_config(data: Mapping[str, Any]) -> TokenizerConfig:
     if isinstance(settings.get("subwords"), Mapping):
         settings["subwords"] = SubwordConfig(**settings["subwords"])
     return TokenizerConfig(**settings)
+
+
+def tokenizer_of(bundle: Bundle, allowed_rules: Collection[str] = ()) -> TokenizerConfig:
+    """Return how a model's texts are cut, so that others can be cut in the same way.
+
+    A bundle may come from anywhere, and a rule is a function that is imported and called: without
+    the check whoever wrote the bundle would choose what runs here.
+
+    Args:
+        bundle: The model.
+        allowed_rules: What it may name beside the built-in rules: those that the reader's own
+            configuration names, as `package.module:function`.
+
+    Raises:
+        ValueError: The bundle says nothing of a tokenizer, or names another rule.
+    """
+    stored = bundle.metadata.get("tokenizer")
+    whose = f"the {bundle.kind} bundle {bundle.origin}".rstrip()
+    if stored is None:
+        raise ValueError(
+            f"{whose} holds no tokenizer configuration, so it cannot read raw text: train it with "
+            "tokenizer=…"
+        )
+    for kind, built_in in (("rules", RULES), ("token_rules", TOKEN_RULES)):
+        for name in stored.get(kind, ()):
+            if name not in built_in and name not in allowed_rules:
+                raise ValueError(
+                    f"{whose} names {name!r} among its tokenizer's {kind}, which would be imported "
+                    f"and run: that is no built-in rule ({', '.join(built_in)}). If it is yours, "
+                    f"name it under {kind} of your own tokenizer's parameters, or in allowed_rules"
+                )
+    return tokenizer_config(stored)
 
 
 def row_numbers(rows: np.ndarray, corpus: Corpus, name: str) -> np.ndarray:

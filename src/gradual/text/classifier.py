@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from gradual.text.bundles import (
     reads_backwards,
     resident_ids,
     row_numbers,
-    tokenizer_config,
+    tokenizer_of,
     vocabulary_of,
 )
 from gradual.text.classifier_batches import ClassifierBatches
@@ -40,6 +41,7 @@ from gradual.text.classifier_model import (
 )
 from gradual.text.corpus import Corpus, numericalize
 from gradual.text.labels import Targets, class_weights, encode_labels
+from gradual.text.rules import SPECIAL_TOKENS, UNK
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
@@ -55,10 +57,12 @@ __all__ = [
     "KIND",
     "ClassifierConfig",
     "ClassifierTask",
+    "Seen",
     "TextClassifier",
     "classifier_from_bundle",
     "classifier_task",
     "predict_probabilities",
+    "refit_classifier",
     "train_classifier",
 ]
 
@@ -143,6 +147,8 @@ class ClassifierTask(Task):
         Loss (nats) and accuracy; with several labels a document, the micro F1 of all that are more
         probable than not.
         """
+        if not len(self._valid):  # refitted on all labelled rows but the test rows
+            return {}
         logits, targets = self.logits(self._valid), self._targets_of(self._valid)
         loss = float(classification_loss(logits, targets))
         if targets.ndim == 1:
@@ -208,6 +214,18 @@ def classifier_task(
     targets = encode_labels(labels, train, valid)
     _check_decision(config, targets.multi_label)
     _check_lengths(corpus, np.concatenate([train, valid]))
+    model = _start(corpus, vocabulary, targets, config, language_model)
+    return ClassifierTask(model, corpus, targets, train, valid), targets
+
+
+def _start(
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    targets: Targets,
+    config: ClassifierConfig,
+    language_model: Bundle | None,
+) -> ClassifierModel:
+    """Return the model to train from: a new head on the language model's encoder."""
     model = new_classifier(len(vocabulary), len(targets.labels), config, config.training.seed)
     if language_model is None:
         logger.info("classifier: the encoder starts from random weights")
@@ -234,7 +252,7 @@ def classifier_task(
         logger.info(
             "classifier: the encoder starts from language model %s…", language_model.hash[:12]
         )
-    return ClassifierTask(model, corpus, targets, train, valid), targets
+    return model
 
 
 def train_classifier(
@@ -251,7 +269,7 @@ def train_classifier(
     store: CheckpointStore | None = None,
     on_epoch: Callable[[dict[str, float], int], None] | None = None,
 ) -> tuple[Bundle, History]:
-    """Train a classifier.
+    """Train a classifier; `refit_classifier` then does what `config.refit` asks for.
 
     Args:
         corpus: All documents.
@@ -305,8 +323,7 @@ def train_classifier(
     }
     settings = dataclasses.asdict(config)
     del settings["training"]  # how it came about, which the engine adds to the key itself
-    answers = ("abstain_below", "answer_accuracy")  # what changes no weight asks for no training
-    key = {name: value for name, value in settings.items() if name not in answers}
+    key = {name: value for name, value in settings.items() if name not in _NO_WEIGHTS}
     history = fit(
         task,
         config.training,
@@ -331,6 +348,70 @@ def train_classifier(
         dependencies={**dependencies, "parameters": parameters_hash(config)},
     )
     return bundle, history
+
+
+def refit_classifier(
+    trained: Bundle,
+    history: History,
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    labels: np.ndarray,
+    train_rows: np.ndarray,
+    valid_rows: np.ndarray,
+    config: ClassifierConfig,
+    *,
+    language_model: Bundle | None,
+    store: CheckpointStore | None = None,
+) -> Bundle:
+    """Train once more from the start, on training and validation rows, for the epochs found best.
+
+    Nothing is held out any more, so nothing is chosen any more: the epochs are those after which
+    the weights of the first training were kept, and its thresholds stay.
+
+    Args:
+        trained: From `train_classifier` with the other arguments.
+        history: Of that training.
+        corpus: As there, like all that follow.
+        vocabulary: What the corpus was numericalised with.
+        labels: Of every document.
+        train_rows: The first training's rows.
+        valid_rows: The rows that it was judged on.
+        config: Model, batches, phases.
+        language_model: Where the encoder starts.
+        store: Of the first training; checkpoints of this one are kept in a folder inside.
+
+    Returns:
+        The bundle with the new weights; `metadata["refit"]` holds `epochs` and `rows`.
+    """
+    train = row_numbers(train_rows, corpus, "train_rows")
+    valid = row_numbers(valid_rows, corpus, "valid_rows")
+    targets, both = encode_labels(labels, train, valid), np.sort(np.append(train, valid))
+    epochs = history.best_epoch or len(history.epochs)
+    model = _start(corpus, vocabulary, targets, config, language_model)
+    task = ClassifierTask(model, corpus, targets, both, both[:0])
+    settings = dataclasses.asdict(config)
+    del settings["training"]
+    key = {name: value for name, value in settings.items() if name not in _NO_WEIGHTS}
+    fit(
+        task,
+        config.training.shortened(epochs),
+        name="classifier on training and validation rows",
+        store=None if store is None else CheckpointStore(store.path / "refit"),
+        key={"classifier": key, **_without(trained.dependencies, "parameters")},
+    )
+    return dataclasses.replace(
+        trained,
+        state=cpu_state(task.model),
+        metadata={**trained.metadata, "refit": {"epochs": epochs, "rows": len(both)}},
+    )
+
+
+#: Settings that change no weight, and so ask for no training.
+_NO_WEIGHTS = ("abstain_below", "answer_accuracy", "refit")
+
+
+def _without(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
 
 
 def _decision(
@@ -455,6 +536,24 @@ def predict_probabilities(
     return _probabilities(model, corpus, documents, batch_size, precision, several)
 
 
+@dataclass
+class Seen:
+    """Counts what has been read, text by text.
+
+    Attributes:
+        tokens: How many.
+        unknown: How many of those the vocabulary does not know.
+    """
+
+    tokens: int = 0
+    unknown: int = 0
+
+    def add(self, corpus: Corpus) -> None:
+        """Count some documents."""
+        self.tokens += len(corpus.ids)
+        self.unknown += int(np.count_nonzero(corpus.ids == SPECIAL_TOKENS.index(UNK)))
+
+
 class TextClassifier:
     """A trained classifier that reads raw text.
 
@@ -462,6 +561,7 @@ class TextClassifier:
         model: In any mode, on the device to use.
         bundle: What the model was rebuilt from.
         precision: "auto", "float32" or "bfloat16".
+        allowed_rules: Rules beside the built-in ones that the bundle's tokenizer may name.
 
     Attributes:
         labels: In the order of the classes.
@@ -470,7 +570,11 @@ class TextClassifier:
     """
 
     def __init__(
-        self, model: ClassifierModel, bundle: Bundle, precision: Precision = "auto"
+        self,
+        model: ClassifierModel,
+        bundle: Bundle,
+        precision: Precision = "auto",
+        allowed_rules: Collection[str] = (),
     ) -> None:
         metadata = bundle.metadata
         self.model, self.vocabulary = model, vocabulary_of(bundle)
@@ -478,26 +582,39 @@ class TextClassifier:
         self.multi_label = bool(metadata.get("multi_label", False))
         self.text_columns = tuple(metadata.get("text_columns", ("text",)))
         self._decision = metadata.get("decision", {})
-        self._tokenizer, self._precision = metadata["tokenizer"], precision
+        self._tokenizer, self._precision = tokenizer_of(bundle, allowed_rules), precision
 
     @classmethod
     def from_bundle(
-        cls, bundle: Bundle, *, device: str = "auto", precision: Precision = "auto"
+        cls,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        allowed_rules: Collection[str] = (),
     ) -> TextClassifier:
         """Rebuild a classifier.
 
+        Args:
+            bundle: The stored classifier.
+            device: "auto" or a torch device.
+            precision: "auto", "float32" or "bfloat16".
+            allowed_rules: Rules of your own that the bundle's tokenizer may import and call.
+
         Raises:
-            ValueError: The bundle is no classifier, or does not say how texts are tokenized.
+            ValueError: The bundle is no classifier, does not say how texts are tokenized, or names
+                a rule that is neither built in nor allowed.
         """
         model = classifier_from_bundle(bundle).to(resolve_device(device))
-        if bundle.metadata.get("tokenizer") is None:
-            raise ValueError(
-                "the classifier bundle holds no tokenizer configuration, so it cannot read raw "
-                "text: train it with tokenizer=…, or use predict_probabilities on a corpus"
-            )
-        return cls(model, bundle, precision)
+        return cls(model, bundle, precision, allowed_rules)
 
-    def predict(self, texts: Sequence[str] | pd.DataFrame, *, batch_size: int = 64) -> pd.DataFrame:
+    def predict(
+        self,
+        texts: Sequence[str] | pd.DataFrame,
+        *,
+        batch_size: int = 64,
+        seen: Seen | None = None,
+    ) -> pd.DataFrame:
         """Classify texts.
 
         Args:
@@ -505,6 +622,7 @@ class TextClassifier:
                 order and among others. A classifier of several text columns needs a frame; there a
                 text may be blank or missing, but not all those of a row.
             batch_size: Documents read side by side.
+            seen: Counts the tokens.
 
         Returns:
             One row a text, in order: `label`, and `probability_<label>` for every label. `label`
@@ -521,8 +639,10 @@ class TextClassifier:
         columns = text_fields(texts, self.text_columns)
         probabilities = np.zeros((0, len(self.labels)), np.float32)
         if len(columns[0]):
-            tokens = tokenize(columns, tokenizer_config(self._tokenizer), names=self.text_columns)
+            tokens = tokenize(columns, self._tokenizer, names=self.text_columns)
             corpus = numericalize(tokens, self.vocabulary)
+            if seen is not None:
+                seen.add(corpus)
             everything = np.arange(len(corpus))
             _check_lengths(corpus, everything)
             probabilities = _probabilities(

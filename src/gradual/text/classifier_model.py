@@ -67,6 +67,8 @@ class ClassifierConfig:
             this; None always answers. It changes no weight of the model. One label a document.
         answer_accuracy: Choose that threshold on the validation rows, the lowest at which this
             share of the answers is right; instead of `abstain_below`.
+        refit: Once the validation rows have said how many epochs are best, train once more from
+            the start for so many, on training and validation rows; that model is kept.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -87,6 +89,7 @@ class ClassifierConfig:
     label_smoothing: float = 0.0
     abstain_below: float | None = None
     answer_accuracy: float | None = None
+    refit: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "tokens_per_batch", "bptt", "pool_tokens", "head_size"):

@@ -6,12 +6,12 @@ and a backward classifier, averaged, err less than either.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
-from gradual.text.classifier import TextClassifier
+from gradual.text.classifier import Seen, TextClassifier
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
 
@@ -50,27 +50,45 @@ class TextEnsemble:
 
     def __init__(self, members: Sequence[TextClassifier]) -> None:
         self.members = tuple(members)
+        self.labels, self.text_columns = members[0].labels, members[0].text_columns
 
     @classmethod
     def from_bundles(
-        cls, bundles: Sequence[Bundle], *, device: str = "auto", precision: Precision = "auto"
+        cls,
+        bundles: Sequence[Bundle],
+        *,
+        device: str = "auto",
+        precision: Precision = "auto",
+        allowed_rules: Collection[str] = (),
     ) -> TextEnsemble:
-        """Rebuild the classifiers.
+        """Rebuild the classifiers; arguments as for `TextClassifier.from_bundle`.
 
         Raises:
             ValueError: Their labels differ, or one is no classifier that can read raw text.
         """
         check_members(bundles)
         return cls(
-            [TextClassifier.from_bundle(b, device=device, precision=precision) for b in bundles]
+            [
+                TextClassifier.from_bundle(
+                    bundle, device=device, precision=precision, allowed_rules=allowed_rules
+                )
+                for bundle in bundles
+            ]
         )
 
-    def predict(self, texts: Sequence[str] | pd.DataFrame, *, batch_size: int = 64) -> pd.DataFrame:
+    def predict(
+        self,
+        texts: Sequence[str] | pd.DataFrame,
+        *,
+        batch_size: int = 64,
+        seen: Seen | None = None,
+    ) -> pd.DataFrame:
         """Classify texts.
 
         Args:
             texts: Raw texts, none of them blank, or a frame with the text columns.
             batch_size: Documents read side by side.
+            seen: Counts the tokens, as the first member reads them.
 
         Returns:
             One row a text, in order: `label`, and `probability_<label>` for every label.
@@ -78,9 +96,12 @@ class TextEnsemble:
         Raises:
             ValueError: A text is no string or blank; the message names its row.
         """
-        labels = self.members[0].labels
+        labels = self.labels
         columns = [f"probability_{label}" for label in labels]
-        answers = [member.predict(texts, batch_size=batch_size) for member in self.members]
+        answers = [
+            member.predict(texts, batch_size=batch_size, seen=None if number else seen)
+            for number, member in enumerate(self.members)
+        ]
         mean = np.mean([answer[columns].to_numpy(np.float64) for answer in answers], axis=0)
         chosen = np.array(labels, dtype=object)[mean.argmax(1)]
         table = pd.DataFrame(mean, columns=columns)

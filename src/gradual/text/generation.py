@@ -7,7 +7,7 @@ how the text ends, and what is written stands before it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from gradual.text.awd_lstm import LanguageModel
 from gradual.text.bundles import (
     inference,
     reads_backwards,
-    tokenizer_config,
+    tokenizer_of,
     unit_of,
     vocabulary_of,
 )
@@ -116,6 +116,7 @@ def generate_words(
     *,
     device: str = "auto",
     precision: Precision = "auto",
+    allowed_rules: Collection[str] = (),
 ) -> list[list[str]]:
     """Continue texts; returns their tokens, special ones included, in the order of reading.
 
@@ -129,7 +130,8 @@ def generate_words(
     """
     model = language_model_from_bundle(bundle).to(resolve_device(device))
     vocabulary = vocabulary_of(bundle)
-    starts = [ids for ids in _prompt_ids(bundle, config.prompts) for _ in range(config.texts)]
+    prompts = _prompt_ids(bundle, config.prompts, allowed_rules)
+    starts = [ids for ids in prompts for _ in range(config.texts)]
     generators = [
         torch.Generator().manual_seed(config.seed + text)
         for _ in config.prompts
@@ -156,12 +158,13 @@ def generate_words(
     return texts
 
 
-def _prompt_ids(bundle: Bundle, prompts: Sequence[str]) -> list[list[int]]:
+def _prompt_ids(
+    bundle: Bundle, prompts: Sequence[str], allowed_rules: Collection[str]
+) -> list[list[int]]:
     """The ids that a model shall go on from, in the order in which it reads."""
-    from gradual.text.tokenizer import TokenizerConfig, tokenize  # with it comes spaCy
+    from gradual.text.tokenizer import tokenize  # with it comes spaCy
 
-    stored = bundle.metadata.get("tokenizer")
-    config = TokenizerConfig() if stored is None else tokenizer_config(stored)
+    config = tokenizer_of(bundle, allowed_rules)
     # A prompt is no whole document: it has a beginning or an end, never both. A backwards model
     # meets the end of a document after the beginning (xxbos) of the one before.
     inner = dataclasses.replace(config, add_bos=False, add_eos=False)
@@ -205,6 +208,7 @@ def generate(
     seed: int = 42,
     device: str = "auto",
     precision: Precision = "auto",
+    allowed_rules: Collection[str] = (),
 ) -> str:
     """Continue a text with a language model.
 
@@ -221,6 +225,7 @@ def generate(
         seed: Same seed, same text.
         device: "auto" or a torch device.
         precision: "auto", "float32" or "bfloat16".
+        allowed_rules: Rules of your own that the model's tokenizer may import and call.
 
     Returns:
         Prompt and continuation as readable text, special tokens applied.
@@ -236,7 +241,10 @@ def generate(
         top_k=top_k,
         seed=seed,
     )
-    return write_texts(bundle, config, device=device, precision=precision)[0]["text"]
+    texts = write_texts(
+        bundle, config, device=device, precision=precision, allowed_rules=allowed_rules
+    )
+    return texts[0]["text"]
 
 
 def write_texts(
@@ -245,6 +253,7 @@ def write_texts(
     *,
     device: str = "auto",
     precision: Precision = "auto",
+    allowed_rules: Collection[str] = (),
 ) -> list[dict[str, str]]:
     """Continue each prompt with a language model.
 
@@ -253,6 +262,7 @@ def write_texts(
         config: Prompts, length and how to choose words.
         device: "auto" or a torch device.
         precision: "auto", "float32" or "bfloat16".
+        allowed_rules: Rules of your own that the model's tokenizer may import and call.
 
     Returns:
         `prompt` and `text` (both together, readable, special tokens applied), in the order of the
@@ -264,7 +274,9 @@ def write_texts(
     from gradual.text.batch_view import detokenize
 
     unit = unit_of(bundle)
-    texts = generate_words(bundle, config, device=device, precision=precision)
+    texts = generate_words(
+        bundle, config, device=device, precision=precision, allowed_rules=allowed_rules
+    )
     prompts = [prompt for prompt in config.prompts for _ in range(config.texts)]
     return [
         {"prompt": prompt, "text": detokenize(words, unit)}

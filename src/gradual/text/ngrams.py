@@ -1,191 +1,166 @@
-"""What any text classifier has to beat: word counts, and always saying the same."""
+"""What any text classifier has to beat: words and word pairs with logistic regression."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
+import sklearn
+import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from gradual.text.labels import Targets, encode_labels
+from gradual.training.bundle import Bundle, BundleStore
+from gradual.training.modules import array_hash
+
 logger = logging.getLogger(__name__)
 
+KIND = "ngram_answers"
 REGULARISATION = 10.0
 """Inverse strength C that suits TF-IDF features on texts of a few hundred to 25,000 rows."""
+MAX_FEATURES = 500_000
 
 
-def fit_predict_baseline(
+def ngram_answers(
     texts: Sequence[str],
-    labels: Sequence[str | None] | np.ndarray,
-    train_rows: np.ndarray,
+    labels: np.ndarray,
+    parts: np.ndarray,
     *,
-    classes: Sequence[str],
-    predict_rows: np.ndarray | None = None,
-    valid_rows: np.ndarray | None = None,
-    regularisation: float | Sequence[float] = REGULARISATION,
-    max_features: int | None = 500_000,
+    refit: bool = False,
+    store: BundleStore | None = None,
+) -> pd.DataFrame:
+    """Fit n-grams on the training documents and answer those of the validation and test parts.
+
+    Args:
+        texts: ``(n,)`` one text a document; join several columns before.
+        labels: ``(n,)`` objects: a label a document, or a list of labels; None where unknown.
+        parts: ``(n,)`` objects: "train", "valid", "test", or None for none of them.
+        refit: Whether the test documents are answered by a second fit, on training and validation
+            documents, as those of a classifier with `refit` are.
+        store: Keeps the answers; as long as texts, labels, parts and settings stay the same,
+            nothing is fitted again.
+
+    Returns:
+        One row a document in their order: ``row`` (its number), ``part``, and the probability of
+        each class in a column of its name.
+
+    Raises:
+        ValueError: See `gradual.text.labels.encode_labels`.
+    """
+    train, valid, test = (np.flatnonzero(parts == name) for name in ("train", "valid", "test"))
+    targets = encode_labels(labels, train, valid)
+    if refit:
+        fits = {"ngrams": (train, valid), "ngrams_refit": (np.sort(np.append(train, valid)), test)}
+    else:
+        fits = {"ngrams": (train, np.append(valid, test))}
+    frames = []
+    for name, (learnt, asked) in fits.items():
+        found = _kept(name, texts, targets, learnt, asked, store)
+        frames.append(pd.DataFrame(found, columns=list(targets.labels)).assign(row=asked))
+    answers = pd.concat(frames, ignore_index=True).sort_values("row", ignore_index=True)
+    answers.insert(0, "row", answers.pop("row"))
+    answers.insert(1, "part", parts[answers["row"]])
+    return answers
+
+
+def fit_predict(
+    texts: Sequence[str],
+    targets: Targets,
+    train: np.ndarray,
+    asked: np.ndarray,
+    *,
+    regularisation: float = REGULARISATION,
+    max_features: int | None = MAX_FEATURES,
 ) -> np.ndarray:
     """Fit TF-IDF of words and word pairs with logistic regression, and predict.
 
     A strong and cheap rival for sentiment (Wang & Manning 2012). Words keep their apostrophes
     ("don't"); emoji, "!" and "?" count as words, HTML breaks as blanks. Pairs that occur once are
-    dropped; term counts are damped (1 + log). Deterministic.
+    dropped; term counts are damped (1 + log). Where a document may have several labels, there is
+    one regression a label, each against its absence. Deterministic.
 
     Args:
-        texts: One text per row; join several columns before.
-        labels: One class name per row; None where unknown.
-        train_rows: ``(n,)`` bool, the rows to learn from: words, weights, everything.
-        classes: Class names, in the order of the returned columns.
-        predict_rows: ``(n,)`` bool, the rows to predict; all by default.
-        valid_rows: ``(n,)`` bool, rows on which to choose the regularisation if several are given.
-        regularisation: C of the logistic regression, or several to choose from by accuracy.
+        texts: One text a document.
+        targets: Of all documents.
+        train: Numbers of the documents to learn from: words, weights, everything.
+        asked: Numbers of the documents to predict.
+        regularisation: C of the logistic regression.
         max_features: At most so many words and pairs, the most frequent ones.
 
     Returns:
-        ``(predicted rows, classes)`` probabilities, float64, in row order.
-
-    Raises:
-        ValueError: If masks do not fit, or overlap, a training label is not among the classes,
-            or there is nothing to choose the regularisation on.
+        ``(asked, classes)`` probabilities, float64. A class that all training documents have, or
+        none, has its share of them everywhere.
     """
-    names = [str(name) for name in classes]
-    truth = np.asarray(labels, dtype=object)
-    n = len(texts)
-    train = _mask("train_rows", train_rows, n)
-    predict = np.ones(n, bool) if predict_rows is None else _mask("predict_rows", predict_rows, n)
-    if len(truth) != n:
-        raise ValueError(f"labels: {len(truth)} labels for {n} texts.")
-    if not train.any():
-        raise ValueError("train_rows: no rows to fit the baseline on.")
-    unknown = sorted({str(label) for label in truth[train]} - set(names))
-    if unknown:
-        raise ValueError(f"labels: {unknown} in the training rows are not among {names}.")
-    occurring = set(truth[train])
-    if len(occurring) == 1:
-        logger.warning("Only %r occurs in the training rows: the baseline is constant.", *occurring)
-        return majority_baseline(truth, train, classes=names, n=int(predict.sum()))
-    strengths = [regularisation] if isinstance(regularisation, (int, float)) else [*regularisation]
-
-    vectorizer = _vectorizer(int(train.sum()), max_features)
-    features = vectorizer.fit_transform(_select(texts, train))
-    strength = strengths[0]
-    if len(strengths) > 1:
-        if valid_rows is None:
-            raise ValueError("regularisation: give valid_rows to choose among several values.")
-        valid = _mask("valid_rows", valid_rows, n)
-        if (valid & train).any() or not valid.any():
-            raise ValueError("valid_rows: need rows, and none that is also a training row.")
-        held_out = vectorizer.transform(_select(texts, valid))
-        scores = [
-            _fit(features, truth[train], value).score(held_out, truth[valid].astype(str))
-            for value in strengths
-        ]
-        strength = strengths[int(np.argmax(scores))]
-        logger.info("Baseline: C = %g has the best validation accuracy of %s.", strength, strengths)
-    model = _fit(features, truth[train], strength)
-    found = model.predict_proba(vectorizer.transform(_select(texts, predict))).astype(np.float64)
-    probabilities = np.zeros((len(found), len(names)))
-    probabilities[:, [names.index(name) for name in model.classes_]] = found
-    return probabilities / probabilities.sum(axis=1, keepdims=True)
-
-
-def fit_predict_multilabel_baseline(
-    texts: Sequence[str],
-    truth: np.ndarray,
-    train_rows: np.ndarray,
-    *,
-    predict_rows: np.ndarray | None = None,
-    regularisation: float = REGULARISATION,
-    max_features: int | None = 500_000,
-) -> np.ndarray:
-    """Fit TF-IDF with one logistic regression a label, each against its absence, and predict.
-
-    Args:
-        texts: One text per row; join several columns before.
-        truth: ``(n, labels)`` bool.
-        train_rows: ``(n,)`` bool, the rows to learn from.
-        predict_rows: ``(n,)`` bool, the rows to predict; all by default.
-        regularisation: C of the logistic regressions.
-        max_features: At most so many words and pairs, the most frequent ones.
-
-    Returns:
-        ``(predicted rows, labels)`` probabilities, float64, in row order; a label that all training
-        rows have, or none, has its share of them everywhere.
-
-    Raises:
-        ValueError: If masks or truth do not fit, or there is nothing to learn from.
-    """
-    n = len(texts)
-    train = _mask("train_rows", train_rows, n)
-    predict = np.ones(n, bool) if predict_rows is None else _mask("predict_rows", predict_rows, n)
-    if truth.ndim != 2 or len(truth) != n or not train.any():
-        raise ValueError(
-            f"truth: shape {truth.shape} and {int(train.sum())} training rows for {n} texts; give "
-            "a column for each label, and rows to fit the baseline on."
-        )
-    vectorizer = _vectorizer(int(train.sum()), max_features)
-    features = vectorizer.fit_transform(_select(texts, train))
-    wanted = vectorizer.transform(_select(texts, predict))
-    probabilities = np.tile(truth[train].mean(axis=0), (int(predict.sum()), 1))
-    for k in np.flatnonzero(truth[train].any(axis=0) & ~truth[train].all(axis=0)):
-        model = LogisticRegression(C=regularisation, max_iter=500).fit(features, truth[train, k])
-        probabilities[:, k] = model.predict_proba(wanted)[:, 1]
-    return probabilities
-
-
-def majority_baseline(
-    labels: Sequence[str | None] | np.ndarray,
-    train_rows: np.ndarray,
-    *,
-    classes: Sequence[str],
-    n: int,
-) -> np.ndarray:
-    """Predict the training rows' class shares for every row, hence always the most frequent.
-
-    Args:
-        labels: One class name per row.
-        train_rows: Bool mask over the labels.
-        classes: Class names, in the order of the returned columns.
-        n: How many rows to predict.
-
-    Returns:
-        ``(n, classes)`` probabilities, all rows the same.
-
-    Raises:
-        ValueError: If no training row has one of the classes.
-    """
-    truth = np.asarray(labels, dtype=object)
-    train = _mask("train_rows", train_rows, len(truth))
-    counts = np.array([(truth[train] == name).sum() for name in classes], dtype=np.float64)
-    if counts.sum() == 0:
-        raise ValueError(f"labels: no training row has one of the classes {list(classes)}.")
-    return np.tile(counts / counts.sum(), (n, 1))
-
-
-def _fit(features: object, labels: np.ndarray, regularisation: float) -> LogisticRegression:
-    return LogisticRegression(C=regularisation, max_iter=500).fit(features, labels.astype(str))
-
-
-def _mask(name: str, rows: np.ndarray, n: int) -> np.ndarray:
-    mask = np.asarray(rows)
-    if mask.dtype != bool or mask.shape != (n,):
-        raise ValueError(
-            f"{name}: need {n} booleans, one per row; got {mask.dtype} of shape {mask.shape}."
-        )
-    return mask
-
-
-def _select(texts: Sequence[str], rows: np.ndarray) -> list[str]:
-    return [str(texts[int(row)]).replace("<br />", " ") for row in np.flatnonzero(rows)]
-
-
-def _vectorizer(rows: int, max_features: int | None) -> TfidfVectorizer:
-    return TfidfVectorizer(
+    vectorizer = TfidfVectorizer(
         ngram_range=(1, 2),
-        min_df=2 if rows < 10_000 else 3,
+        min_df=2 if len(train) < 10_000 else 3,
         sublinear_tf=True,
         max_features=max_features,
         token_pattern=r"\b\w+(?:'\w+)?\b|[!?]|[^\w\s.,;:'\"()<>/-]",
         dtype=np.float32,
     )
+    constant = np.tile(class_shares(targets, train), (len(asked), 1))
+    try:
+        features = vectorizer.fit_transform(_select(texts, train))
+    except ValueError as error:  # what scikit-learn raises where no word occurs often enough
+        logger.warning("n-grams: the baseline is constant, no word is frequent enough (%s)", error)
+        return constant
+    wanted, values = vectorizer.transform(_select(texts, asked)), targets.values[train]
+    if not targets.multi_label:
+        model = _fit(features, values, regularisation)
+        probabilities = np.zeros_like(constant)
+        probabilities[:, model.classes_] = model.predict_proba(wanted).astype(np.float64)
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+    for k in np.flatnonzero(values.any(axis=0) & ~values.all(axis=0)):
+        model = _fit(features, values[:, k], regularisation)
+        constant[:, k] = model.predict_proba(wanted)[:, 1]
+    return constant
+
+
+def class_shares(targets: Targets, rows: np.ndarray) -> np.ndarray:
+    """Return the share of each class, or label, among some documents, (classes,)."""
+    values = targets.values[rows]
+    if targets.multi_label:
+        return np.asarray(values.mean(axis=0))
+    return np.bincount(values, minlength=len(targets.labels)) / len(rows)
+
+
+def _fit(features: object, values: np.ndarray, regularisation: float) -> LogisticRegression:
+    return LogisticRegression(C=regularisation, max_iter=500).fit(features, values)
+
+
+def _kept(
+    name: str,
+    texts: Sequence[str],
+    targets: Targets,
+    train: np.ndarray,
+    asked: np.ndarray,
+    store: BundleStore | None,
+) -> np.ndarray:
+    """The answers, from the store if nothing that they depend on has changed."""
+
+    def make() -> Bundle:
+        found = torch.from_numpy(fit_predict(texts, targets, train, asked))
+        return Bundle(KIND, {}, {"probabilities": found}, {"labels": list(targets.labels)}, {})
+
+    if store is None:
+        bundle = make()
+    else:
+        both = np.append(train, asked)
+        made_from = {
+            "texts": hashlib.sha256("\0".join(texts[i] for i in both).encode()).hexdigest(),
+            "labels": [*targets.labels, targets.multi_label, array_hash(targets.values[train])],
+            "rows": [array_hash(train), array_hash(asked)],
+            "settings": [REGULARISATION, MAX_FEATURES, f"scikit-learn {sklearn.__version__}"],
+        }
+        bundle = store.kept(name, made_from, make)
+    probabilities: np.ndarray = bundle.state["probabilities"].numpy()
+    return probabilities
+
+
+def _select(texts: Sequence[str], rows: np.ndarray) -> list[str]:
+    return [texts[row].replace("<br />", " ") for row in rows.tolist()]

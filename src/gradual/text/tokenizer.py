@@ -90,6 +90,11 @@ class TokenizerConfig:
     subwords: SubwordConfig = field(default_factory=SubwordConfig)
     subword_model: str | None = None
 
+    @property
+    def all_rules(self) -> tuple[str, ...]:
+        """Every rule that is named, of texts and of tokens."""
+        return (*self.rules, *self.token_rules)
+
     def __post_init__(self) -> None:
         if self.unit not in get_args(Unit):
             raise ValueError(f"unit is {self.unit!r}: use {', '.join(get_args(Unit))}")

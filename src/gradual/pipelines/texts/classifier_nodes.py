@@ -15,19 +15,24 @@ from gradual import tracking
 from gradual.reports import figures
 from gradual.results import predictions as examples
 from gradual.results.decisions import f1_thresholds
-from gradual.text import multilabel, multilabel_figures, multilabel_report, report
-from gradual.text import ngrams as baselines
+from gradual.sources.tables import Source
+from gradual.text import multilabel, multilabel_figures, multilabel_report, new_texts, report
 from gradual.text.classifier import (
     ClassifierConfig,
+    TextClassifier,
     classifier_task,
     predict_probabilities,
+    refit_classifier,
     train_classifier,
 )
 from gradual.text.corpus import Corpus
 from gradual.text.documents import DocumentsConfig
-from gradual.text.labels import as_array, indicators, is_multi_label
+from gradual.text.ensemble import TextEnsemble
+from gradual.text.labels import as_array, indicators
+from gradual.text.ngrams import ngram_answers
+from gradual.text.tokenizer import TokenizerConfig
 from gradual.text.vocabulary import Vocabulary
-from gradual.training.bundle import Bundle
+from gradual.training.bundle import Bundle, BundleStore
 from gradual.training.checkpoint import CheckpointStore
 from gradual.training.range_test import range_test
 
@@ -44,18 +49,17 @@ def train(
     tokenizer: dict[str, Any],
     documents_config: RootModel[DocumentsConfig],
     config: RootModel[ClassifierConfig],
-) -> tuple[Bundle, pd.DataFrame]:
+) -> tuple[Bundle, pd.DataFrame, pd.DataFrame]:
     """Train the classifier on the language model's encoder by gradual unfreezing.
 
     Returns:
-        The trained classifier and its history, one row an epoch.
+        The trained classifier; its history, one row an epoch; and what it answered on the
+        validation rows, before it was trained on them too if `refit` is set.
     """
+    valid = part(document_splits, "valid")
+    given = (corpus, vocabulary, labels_of(documents), part(document_splits, "train"), valid)
     bundle, history = train_classifier(
-        corpus,
-        vocabulary,
-        labels_of(documents),
-        part(document_splits, "train"),
-        part(document_splits, "valid"),
+        *given,
         config.root,
         language_model=language_model,
         tokenizer=tokenizer,
@@ -63,7 +67,15 @@ def train(
         store=checkpoints,
         on_epoch=partial(tracking.log_metrics, prefix="classifier"),
     )
-    return bundle, history.to_frame()
+    answers = pd.DataFrame(
+        predict_probabilities(bundle, corpus, valid), columns=bundle.metadata["labels"]
+    )
+    answers.insert(0, "row", np.flatnonzero(valid))
+    if config.root.refit:
+        bundle = refit_classifier(
+            bundle, history, *given, config.root, language_model=language_model, store=checkpoints
+        )
+    return bundle, history.to_frame(), answers
 
 
 def plot_training(history: pd.DataFrame) -> go.Figure:
@@ -72,42 +84,24 @@ def plot_training(history: pd.DataFrame) -> go.Figure:
 
 
 def fit_baseline(
-    documents: pa.Table, document_splits: pa.Table, config: RootModel[DocumentsConfig]
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Fit TF-IDF with logistic regression on the training rows; predict the test rows.
+    documents: pa.Table,
+    document_splits: pa.Table,
+    rivals: BundleStore,
+    documents_config: RootModel[DocumentsConfig],
+    config: RootModel[ClassifierConfig],
+) -> pd.DataFrame:
+    """Fit n-grams on the rows that the classifier learns from, unless nothing has changed.
 
     Returns:
-        One row a test document, one column a class; and the threshold of each label, chosen on the
-        validation rows, where a document may have several (empty where it has one).
+        One row a validation or test document: `row`, `part` and the probability of each class.
     """
-    labels, train_rows = labels_of(documents), part(document_splits, "train")
-    if is_multi_label(labels):
-        return _fit_multilabel_baseline(documents, document_splits, config.root)
-    classes = sorted(set(labels[train_rows]))
-    probabilities = baselines.fit_predict_baseline(
-        texts_of(documents, config.root),
-        labels,
-        train_rows,
-        classes=classes,
-        predict_rows=part(document_splits, "test"),
+    return ngram_answers(
+        texts_of(documents, documents_config.root),
+        labels_of(documents),
+        np.array(document_splits["classifier"].to_pylist(), dtype=object),
+        refit=config.root.refit,
+        store=rivals,
     )
-    return pd.DataFrame(probabilities, columns=classes), {}
-
-
-def _fit_multilabel_baseline(
-    documents: pa.Table, document_splits: pa.Table, config: DocumentsConfig
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    labels, train_rows = labels_of(documents), part(document_splits, "train")
-    valid, test = part(document_splits, "valid"), part(document_splits, "test")
-    classes = sorted(set().union(*labels[train_rows]))
-    truth = indicators(labels, classes)
-    probabilities = baselines.fit_predict_multilabel_baseline(
-        texts_of(documents, config), truth, train_rows, predict_rows=valid | test
-    )
-    tested = test[valid | test]
-    thresholds = f1_thresholds(truth[valid], probabilities[~tested], classes)
-    frame = pd.DataFrame(probabilities[tested], columns=classes)
-    return frame, dict(zip(classes, thresholds.tolist(), strict=True))
 
 
 def predict(
@@ -115,33 +109,52 @@ def predict(
     corpus: Corpus,
     documents: pa.Table,
     document_splits: pa.Table,
+    valid_probabilities: pd.DataFrame,
     baseline_probabilities: pd.DataFrame,
-    baseline_thresholds: dict[str, float],
     config: RootModel[DocumentsConfig],
-) -> pd.DataFrame:
-    """Predict the test documents, once, and put both models' answers into one table.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predict the test documents, and put both models' answers into one table a part.
 
     Returns:
-        One row a test document, in the order of the documents.
+        One row a test document and one row a validation document, in the order of the documents.
     """
-    rows = np.flatnonzero(part(document_splits, "test"))
-    labels, names = labels_of(documents)[rows], classifier.metadata["labels"]
-    probabilities = predict_probabilities(classifier, corpus, rows)
-    baseline = baseline_probabilities[names].to_numpy()
-    sources = documents["source"].take(rows).to_pylist()
-    texts = texts_of(documents.take(rows), config.root)
-    decision = classifier.metadata["decision"]
-    if not classifier.metadata["multi_label"]:
-        return examples.predictions_table(
-            rows, labels, probabilities, names, baseline_probabilities=baseline,
-            sources=sources, texts=texts, abstain_below=decision["abstain_below"],
-        )  # fmt: skip
-    thresholds = by_label(decision["thresholds"], names)
-    return multilabel.predictions_table(
-        rows, indicators(labels, names), probabilities, names, thresholds,
-        baseline_probabilities=baseline, baseline_thresholds=by_label(baseline_thresholds, names),
-        sources=sources, texts=texts,
-    )  # fmt: skip
+    names = classifier.metadata["labels"]
+    test = np.flatnonzero(part(document_splits, "test"))
+    found = {
+        "test": (test, predict_probabilities(classifier, corpus, test)),
+        "valid": (valid_probabilities["row"].to_numpy(), valid_probabilities[names].to_numpy()),
+    }
+    of_baseline = {
+        name: baseline_probabilities.loc[baseline_probabilities["part"] == name, names].to_numpy()
+        for name in found
+    }
+    labels, texts = labels_of(documents), np.array(texts_of(documents, config.root), dtype=object)
+    sources = documents["source"].to_numpy()
+    decision, tables = classifier.metadata["decision"], []
+    for name, (rows, probabilities) in found.items():
+        common = {"sources": sources[rows], "texts": texts[rows]}
+        if not classifier.metadata["multi_label"]:
+            tables.append(
+                examples.predictions_table(
+                    *(rows, labels[rows], probabilities, names),
+                    baseline_probabilities=of_baseline[name],
+                    abstain_below=decision["abstain_below"],
+                    **common,
+                )
+            )
+            continue
+        truth = indicators(labels, names)
+        valid_rows = found["valid"][0]
+        tables.append(
+            multilabel.predictions_table(
+                *(rows, truth[rows], probabilities, names),
+                by_label(decision["thresholds"], names),
+                baseline_probabilities=of_baseline[name],
+                baseline_thresholds=f1_thresholds(truth[valid_rows], of_baseline["valid"], names),
+                **common,
+            )
+        )
+    return tables[0], tables[1]
 
 
 def evaluate(
@@ -254,6 +267,28 @@ def log_model(
     """Log the classifier as an MLflow model that takes raw texts, its text columns by name."""
     example = documents.select(config.root.text_columns).slice(0, 3).to_pandas()
     return {"model_uri": tracking.log_text_classifier(classifier, input_example=example)}
+
+
+def predict_new_rows(
+    new_rows: Source, tokenizer: RootModel[TokenizerConfig], *classifiers: Bundle
+) -> tuple[pd.DataFrame, dict[str, Any], str]:
+    """Classify texts that have no label with a stored classifier, or several that answer as one.
+
+    Args:
+        new_rows: A table with the classifier's text columns.
+        tokenizer: Of the source: what rules of its own a classifier may name.
+        classifiers: One, or the members of an ensemble.
+
+    Returns:
+        Label and probabilities, one row a row; counts; and a page with both.
+    """
+    allowed = tokenizer.root.all_rules
+    classifier = (
+        TextEnsemble.from_bundles(classifiers, allowed_rules=allowed)
+        if len(classifiers) > 1
+        else TextClassifier.from_bundle(classifiers[0], allowed_rules=allowed)
+    )
+    return new_texts.classify(new_rows.chunks(), classifier)
 
 
 def find_learning_rate(

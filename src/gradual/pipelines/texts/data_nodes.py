@@ -18,7 +18,7 @@ from gradual.text import documents as texts
 from gradual.text import fitting as tokenizer_fitting
 from gradual.text import tokenizer as tokenizers
 from gradual.text import vocabulary as words
-from gradual.text.bundles import tokenizer_config, vocabulary_of
+from gradual.text.bundles import tokenizer_config, tokenizer_of, vocabulary_of
 from gradual.text.classifier import ClassifierConfig
 from gradual.text.corpus import Corpus
 from gradual.text.corpus import numericalize as to_ids
@@ -108,24 +108,29 @@ def build_vocabulary(
     return vocabulary
 
 
-def take_language(language_model: Bundle | None) -> tuple[Vocabulary, dict[str, Any]]:
+def take_language(
+    language_model: Bundle | None, config: RootModel[TokenizerConfig]
+) -> tuple[Vocabulary, dict[str, Any]]:
     """Take the words of a language model that is there already, and its way of cutting texts.
+
+    Args:
+        language_model: The stored model.
+        config: Of the source's tokenizer: what rules of its own the model may name.
 
     Returns:
         Vocabulary and tokenizer.
 
     Raises:
-        ValueError: There is no language model, or it does not say how it cuts texts.
+        ValueError: There is no language model, it does not say how it cuts texts, or names a rule
+            that is neither built in nor the source's own.
     """
-    remedy = "set `filepath` of the catalog entry `<source>.language_model` to one that a pipeline "
     if language_model is None:
         raise ValueError(
-            f"no language model is named for the classifier to start from: {remedy}has stored"
+            "no language model is named for the classifier to start from: set `filepath` of the "
+            "catalog entry `<source>.language_model` to one that a pipeline has stored"
         )
-    tokenizer = language_model.metadata.get("tokenizer")
-    if tokenizer is None:
-        raise ValueError(f"the language model holds no tokenizer configuration: {remedy}has stored")
-    return vocabulary_of(language_model), dataclasses.asdict(tokenizer_config(tokenizer))
+    tokenizer = tokenizer_of(language_model, config.root.all_rules)
+    return vocabulary_of(language_model), dataclasses.asdict(tokenizer)
 
 
 def numericalize(tokens: pa.Table, vocabulary: Vocabulary) -> Corpus:

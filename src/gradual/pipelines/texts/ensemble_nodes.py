@@ -66,7 +66,8 @@ def write_report(
                         numbers=tuple(ensemble.NAMES.values()),
                     ),
                     report.Note(
-                        "All on the same test rows, which were used for nothing else. The "
+                        "All on the same test rows. Their labels were used for nothing else; "
+                        "their texts were also read by the language models, without labels. The "
                         "ensemble's probability is the mean of forward and backward."
                     ),
                     report.Table(ensemble.differences_table(ensemble_metrics)),

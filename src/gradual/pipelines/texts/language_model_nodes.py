@@ -22,6 +22,7 @@ from gradual.text.language_model import (
     language_model_task,
     train_language_model,
 )
+from gradual.text.tokenizer import TokenizerConfig
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
 from gradual.training.checkpoint import CheckpointStore
@@ -115,28 +116,41 @@ def evaluate(language_model: Bundle, corpus: Corpus, document_splits: pa.Table) 
     return metrics
 
 
-def write_samples(language_model: Bundle, config: RootModel[GenerationConfig]) -> dict[str, str]:
+def write_samples(
+    language_model: Bundle,
+    config: RootModel[GenerationConfig],
+    tokenizer: RootModel[TokenizerConfig],
+) -> dict[str, str]:
     """Let the language model go on from each configured prompt.
 
     Returns:
         What it wrote by prompt; several texts of one prompt are parted by an empty line.
     """
     samples: dict[str, str] = {}
-    for entry in write_texts(language_model, config):
+    for entry in write_texts(language_model, config, tokenizer):
         before = samples.get(entry["prompt"])
         samples[entry["prompt"]] = f"{before}\n\n{entry['text']}" if before else entry["text"]
     return samples
 
 
 def write_texts(
-    language_model: Bundle, config: RootModel[GenerationConfig]
+    language_model: Bundle,
+    config: RootModel[GenerationConfig],
+    tokenizer: RootModel[TokenizerConfig],
 ) -> list[dict[str, str]]:
     """Write texts with the stored language model.
+
+    Args:
+        language_model: The stored model.
+        config: What to write.
+        tokenizer: Of the source: what rules of its own the model may name.
 
     Returns:
         `prompt` and `text` of each.
     """
-    texts = generation.write_texts(language_model, config.root)
+    texts = generation.write_texts(
+        language_model, config.root, allowed_rules=tokenizer.root.all_rules
+    )
     for entry in texts:
         logger.info("The language model writes: %s", entry["text"])
     return texts

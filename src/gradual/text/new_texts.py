@@ -1,0 +1,153 @@
+"""Texts that nobody has labelled: answers row by row, and what is unusual about them."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from gradual.reports.page import Block, Note, Section, Table, html_page
+from gradual.results.predictions import PROBABILITY, classes_of, excerpt
+from gradual.text.classifier import Seen, TextClassifier
+from gradual.text.ensemble import TextEnsemble
+from gradual.text.labels import label_texts
+
+logger = logging.getLogger(__name__)
+
+MANY_UNKNOWN = 0.1
+"""From this share of unknown words on the texts are hardly of the kind that was trained on."""
+SHOWN, EXCERPT = 20, 300
+
+
+def classify(
+    chunks: Iterable[pa.Table], classifier: TextClassifier | TextEnsemble
+) -> tuple[pd.DataFrame, dict[str, Any], str]:
+    """Classify rows that need no label, chunk by chunk.
+
+    Args:
+        chunks: Tables with the classifier's text columns, in any order and among others.
+        classifier: What answers.
+
+    Returns:
+        One row a row: ``row`` (counted from 1, as in the file without its header), ``label`` and
+        ``probability_<label>`` of each label, all null where the text is blank or missing; the
+        counts: ``rows``, ``blank``, ``cannot_tell``, ``labels`` (rows by label), ``tokens`` and
+        ``unknown_token_share``; and an HTML page with both.
+
+    Raises:
+        ValueError: A text column is missing, holds no texts, or there is no row.
+    """
+    seen, parts, first = Seen(), [], []
+    rows = 0
+    for chunk in chunks:
+        frame = _texts(chunk, classifier.text_columns)
+        parts.append(_answers(frame, classifier, seen).assign(row=np.arange(len(frame)) + rows + 1))
+        if rows < SHOWN:
+            first.append(frame.head(SHOWN - rows))
+        rows += len(frame)
+    if not rows:
+        raise ValueError("new_rows holds no row: give at least one text")
+    answers = pd.concat(parts, ignore_index=True)
+    answers = answers[["row", *(name for name in answers if name != "row")]]
+    counts = _counts(answers, seen)
+    _log(counts)
+    return answers, counts, _page(counts, answers, pd.concat(first, ignore_index=True))
+
+
+def _texts(chunk: pa.Table, names: Sequence[str]) -> pd.DataFrame:
+    """The text columns, "" where there is none."""
+    if absent := [name for name in names if name not in chunk.column_names]:
+        raise ValueError(
+            f"new_rows has no column {absent[0]!r}, only {', '.join(map(repr, chunk.column_names))}"
+            f": the classifier reads {', '.join(map(repr, names))}"
+        )
+    fields = {}
+    for name in names:
+        column = chunk[name]
+        if pa.types.is_null(column.type) or pa.types.is_dictionary(column.type):
+            column = column.cast(getattr(column.type, "value_type", pa.string()))
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            raise ValueError(
+                f"the column {name!r} of new_rows holds {column.type}, no texts: name the right "
+                f"one, or set `types: {{{name}: string}}` in the catalog entry"
+            )
+        fields[name] = column.to_pandas().astype(object).fillna("")
+    return pd.DataFrame(fields)
+
+
+def _answers(
+    frame: pd.DataFrame, classifier: TextClassifier | TextEnsemble, seen: Seen
+) -> pd.DataFrame:
+    """Answers in the order of the rows; null where there is nothing to read."""
+    written = np.logical_or.reduce([frame[name].str.strip() != "" for name in frame])
+    found = classifier.predict(frame[written], seen=seen)
+    return found.set_axis(np.flatnonzero(written)).reindex(range(len(frame)))
+
+
+def _counts(answers: pd.DataFrame, seen: Seen) -> dict[str, Any]:
+    blank = answers.iloc[:, -1].isna()
+    labels = answers.loc[~blank, "label"]
+    several = labels.map(lambda label: isinstance(label, list)).any()
+    found = Counter(labels.explode().dropna() if several else labels.dropna())
+    return {
+        "rows": len(answers),
+        "blank": int(blank.sum()),
+        "cannot_tell": 0 if several else int(labels.isna().sum()),
+        "labels": {name: int(found[name]) for name in classes_of(answers)},
+        "tokens": seen.tokens,
+        "unknown_token_share": seen.unknown / max(seen.tokens, 1),
+    }
+
+
+def _headline(counts: dict[str, Any]) -> str:
+    text = f"{counts['rows'] - counts['blank']:,} of {counts['rows']:,} rows classified"
+    for key, words in (("blank", "blank"), ("cannot_tell", "without an answer: not sure enough")):
+        if counts[key]:
+            text += f"; {counts[key]:,} {words}"
+    return f"{text}. {counts['unknown_token_share']:.1%} of the tokens are unknown to the model."
+
+
+def _log(counts: dict[str, Any]) -> None:
+    logger.info(_headline(counts))
+    if counts["unknown_token_share"] >= MANY_UNKNOWN:
+        logger.warning(
+            "%.0f %% of the tokens are unknown to the model: are these texts of the language and "
+            "kind that it was trained on?",
+            100 * counts["unknown_token_share"],
+        )
+
+
+def _page(counts: dict[str, Any], answers: pd.DataFrame, texts: pd.DataFrame) -> str:
+    rows = max(counts["rows"], 1)
+    labels = pd.DataFrame(
+        [(name, f"{n:,}", f"{n / rows:.1%}") for name, n in counts["labels"].items()],
+        columns=["Label", "Rows", "Share"],
+    )
+    first = answers.head(len(texts))
+    probabilities = first.filter(like=PROBABILITY).max(axis=1)
+    shown = pd.DataFrame(
+        {
+            "row": first["row"].astype(str),
+            "label": [text or "–" for text in label_texts(first["label"].to_numpy(object))],
+            "highest probability": ["–" if p != p else f"{p:.3f}" for p in probabilities],
+            "text": [excerpt("\n".join(fields), EXCERPT) for fields in texts.to_numpy(object)],
+        }
+    )
+    blocks: list[Block] = [Table(labels, numbers=("Rows", "Share"))]
+    if counts["blank"]:
+        blocks.append(Note(f"{counts['blank']:,} rows have no text, and so no label."))
+    if counts["cannot_tell"]:
+        blocks.append(
+            Note(
+                f"In {counts['cannot_tell']:,} rows no label reaches the probability from which on "
+                "the classifier answers."
+            )
+        )
+    first_rows: list[Block] = [Table(shown, numbers=("row", "highest probability"))]
+    sections = [Section("Answers", blocks), Section("First rows", first_rows)]
+    return html_page("Classified texts", _headline(counts), sections)
