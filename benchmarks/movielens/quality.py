@@ -15,12 +15,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from gradual.collab.baselines import fit_neighbours
 from scipy.stats import t
 
 from gradual.collab.ids import IdMap
 from gradual.collab.models import CollabModelConfig
-from gradual.collab.ranking import bootstrap_interval
 from gradual.collab.ratings import (
     RatingsConfig,
     RatingsSplit,
@@ -30,7 +28,9 @@ from gradual.collab.ratings import (
     split_ratings,
 )
 from gradual.collab.recommender import Recommender
-from gradual.collab.train import CollabConfig, number_ids, train_collab
+from gradual.collab.simple_models import fit_neighbours
+from gradual.collab.train import CollabConfig, train_collab
+from gradual.results.table import Answers, score_models
 from gradual.sources.ratings_file import TableFile
 from gradual.sources.splits import Split, part_rows
 from gradual.training.config import Phase, TrainingConfig
@@ -116,9 +116,7 @@ def tune() -> None:
                 test=Split(fraction=0.2, seed=seed), valid=Split(fraction=0.125, seed=100 + seed)
             )
             parts = split_ratings(ratings, split)
-            _, history = train_collab(
-                ratings, parts, *number_ids(ratings, parts), make(seed), items=items
-            )
+            _, history = train_collab(ratings, parts, make(seed), items=items)
             errors.append(history.epochs[-1]["valid_rmse"])
         print(f"{name}: {np.mean(errors):.4f} {np.round(errors, 4)}", flush=True)
 
@@ -131,7 +129,7 @@ def score() -> None:
     for seed in range(10):
         parts = split_ratings(ratings, RatingsSplit(valid=Split(fraction=0.2, seed=seed)))
         config = CollabConfig(training=training(3, 5e-3, 0.01, seed))
-        _, history = train_collab(ratings, parts, *number_ids(ratings, parts), config)
+        _, history = train_collab(ratings, parts, config)
         losses.append(history.epochs[-1]["valid_loss"])
     lines += [
         f"The lesson's sample, {ratings.num_rows:,} ratings, random 20 % held out, the lesson's "
@@ -146,9 +144,8 @@ def score() -> None:
     for seed in range(5):
         split = RatingsSplit(valid=Split(fraction=0.2, seed=seed))
         parts = split_ratings(ratings, split)
-        numbered = number_ids(ratings, parts)
-        users, movies = (IdMap.from_table(table) for table in numbered)
         train, test = (ratings.take(part_rows(parts, name)) for name in ("train", "valid"))
+        users, movies = (IdMap.fit(train[name]) for name in ("user", "item"))
         known = [(users.encode(t["user"]), movies.encode(t["item"])) for t in (train, test)]
         own, truth = train["rating"].to_numpy(), test["rating"].to_numpy()
         held = len(truth)
@@ -160,13 +157,13 @@ def score() -> None:
             "item-based neighbours": neighbours.predict(*known[1]),
         }
         for name, make in (("the lesson's model", lesson), ("strongest configuration", strongest)):
-            bundle, _ = train_collab(ratings, parts, *numbered, make(seed), items=items)
+            bundle, _ = train_collab(ratings, parts, make(seed), items=items)
             guesses[name] = Recommender.from_bundle(bundle).score_numbers(*known[1])
         for name, guess in guesses.items():
             squares = np.square(guess - truth, dtype=np.float64)
             found.setdefault(name, []).append(float(np.sqrt(squares.mean())))
             if seed == 0:
-                first[name] = bootstrap_interval(squares, test["user"].to_numpy(), root=True)
+                first[name] = _interval(guess, truth, test["user"].to_numpy())
         print(seed, {name: round(values[-1], 4) for name, values in found.items()}, flush=True)
     lines += [
         f"latest-small, {ratings.num_rows:,} ratings, random 20 % ({held:,} ratings) held out and "
@@ -185,6 +182,12 @@ def score() -> None:
     text = "\n".join(lines)
     print(text)
     Path(__file__).with_name("results.md").write_text(text)
+
+
+def _interval(guess: np.ndarray, truth: np.ndarray, users: np.ndarray) -> tuple[float, float]:
+    answers = [Answers("", np.asarray(guess, np.float64))]
+    row = score_models(answers, truth, "rating", source="", units=users).frame.iloc[0]
+    return row["low"], row["high"]
 
 
 def _mean(values: list[float]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from gradual.collab.train import CollabConfig, number_ids, train_collab
+from gradual.collab.train import CollabConfig, train_collab
 from gradual.training.config import Phase, TrainingConfig
 
 USERS, ITEMS = 200_000, 60_000
@@ -37,7 +37,6 @@ def run(count: int) -> dict[str, float]:
     _, history = train_collab(
         ratings,
         parts,
-        *number_ids(ratings, parts),
         CollabConfig(training=training, batch_size=8192),
     )
     epoch = history.epochs[0]

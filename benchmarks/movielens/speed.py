@@ -20,7 +20,7 @@ import pyarrow as pa
 import torch
 
 from gradual.collab.ratings import RatingsConfig, RatingsSplit, read_ratings, split_ratings
-from gradual.collab.train import LESSON, CollabConfig, number_ids, train_collab
+from gradual.collab.train import LESSON, CollabConfig, train_collab
 from gradual.sources.archives import read_members
 from gradual.sources.splits import Split
 from gradual.training.config import Phase
@@ -43,7 +43,7 @@ def ours(ratings: pa.Table, epochs: int) -> tuple[int, list[list[float]]]:
         marks.append((time.perf_counter(), time.process_time()))
 
     config = CollabConfig(training=training)
-    bundle, _ = train_collab(ratings, parts, *number_ids(ratings, parts), config, on_epoch=mark)
+    bundle, _ = train_collab(ratings, parts, config, on_epoch=mark)
     spans = [[b[0] - a[0], b[1] - a[1]] for a, b in itertools.pairwise(marks)]
     return bundle.metadata["ratings"], spans
 

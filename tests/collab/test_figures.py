@@ -27,4 +27,4 @@ def test_both_ends_of_the_biases_are_drawn() -> None:
 
 def test_a_model_without_biases_gives_an_empty_figure() -> None:
     frame = pd.DataFrame({"item": [], "title": [], "bias": [], "ratings": []})
-    assert len(biases_figure(frame).data[0].x) == 0
+    assert biases_figure(frame) is None

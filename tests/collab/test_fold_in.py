@@ -6,13 +6,13 @@ from collab_config import config
 
 from gradual.collab.fold_in import Prior, fold_in, onboarding, recommend_new
 from gradual.collab.recommender import Recommender
-from gradual.collab.train import number_ids, train_collab
+from gradual.collab.train import train_collab
 from gradual.sources.splits import part_rows
 
 
 @pytest.fixture(scope="module")
 def model(ratings, parts) -> Recommender:
-    bundle, _ = train_collab(ratings, parts, *number_ids(ratings, parts), config())
+    bundle, _ = train_collab(ratings, parts, config())
     return Recommender.from_bundle(bundle)
 
 
@@ -80,6 +80,6 @@ def test_onboarding_prefers_what_tells_more(model, ratings):
 
 def test_models_that_cannot_take_in_users_say_so(ratings, parts):
     settings = config(epochs=1, loss="bpr")
-    bundle, _ = train_collab(ratings, parts, *number_ids(ratings, parts), settings)
+    bundle, _ = train_collab(ratings, parts, settings)
     with pytest.raises(ValueError, match="loss bpr or softmax cannot take in new users"):
         Prior.of(Recommender.from_bundle(bundle))

@@ -7,14 +7,14 @@ import torch
 from collab_config import config
 
 from gradual.collab.recommender import Recommender
-from gradual.collab.train import number_ids, train_collab
+from gradual.collab.train import train_collab
 from gradual.sources.splits import part_rows
 from gradual.training.bundle import Bundle, load_bundle, save_bundle
 
 
 @pytest.fixture(scope="module")
 def bundle(ratings, parts, items) -> Bundle:
-    return train_collab(ratings, parts, *number_ids(ratings, parts), config(), items=items)[0]
+    return train_collab(ratings, parts, config(), items=items)[0]
 
 
 @pytest.fixture(scope="module")

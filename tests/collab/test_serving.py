@@ -2,15 +2,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from gradual.collab.recommender import Recommender
-from gradual.collab.serving import answer
-from gradual.collab.train import CollabConfig, number_ids, train_collab
+from gradual.collab.recommender import ListsConfig, Recommender
+from gradual.collab.serving import answer, count_fallbacks
+from gradual.collab.train import CollabConfig, train_collab
 
 
 @pytest.fixture(scope="module")
 def recommender(ratings: pa.Table, parts: pa.Table, items: pa.Table) -> Recommender:
-    ids = number_ids(ratings, parts)
-    bundle, _ = train_collab(ratings, parts, *ids, CollabConfig(), items=items)
+    bundle, _ = train_collab(ratings, parts, CollabConfig(), items=items)
     return Recommender.from_bundle(bundle)
 
 
@@ -57,3 +56,21 @@ def test_a_bad_question_is_refused(
         answer(recommender, questions)
     with pytest.raises(ValueError, match="n is 0"):
         answer(recommender, pd.DataFrame({"user": [5]}), n=0)
+
+
+def test_answers_hold_what_the_models_own_lists_hold(ratings: pa.Table, parts: pa.Table) -> None:
+    lists = ListsConfig(n=40, min_ratings=12, exclude_seen=False)
+    bundle, _ = train_collab(ratings, parts, CollabConfig(), lists=lists)
+    assert bundle.metadata["settings"] == {"n": 40, "min_ratings": 12, "exclude_seen": False}
+    model = Recommender.from_bundle(bundle)
+    answers = answer(model, pd.DataFrame({"user": [5, "nobody"]}))
+    often = model.item_ids.decode((model.counts >= 12).nonzero()[0]).to_pylist()
+    assert 0 < len(often) < len(model.items) - 1
+    for row in (0, 1):
+        assert set(answers.loc[answers["row"] == row, "item"]) == set(often)
+    assert len(answer(model, pd.DataFrame({"user": [5]}), n=2, min_ratings=0)) == 2
+
+
+def test_fallbacks_are_counted_by_question(recommender: Recommender) -> None:
+    answers = answer(recommender, pd.DataFrame({"user": [5, "nobody"]}), n=3)
+    assert count_fallbacks(answers) == {"none": 1, "popularity": 1}

@@ -1,15 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
 from collab_config import config
 
 from gradual.collab.recommender import Recommender
-from gradual.collab.train import number_ids, train_collab
+from gradual.collab.train import train_collab
 from gradual.sources.ratings_file import RatingsError
 from gradual.sources.splits import part_rows
 from gradual.training import rows
 from gradual.training.checkpoint import CheckpointStore
+from gradual.training.config import EarlyStopping
 
 
 @pytest.fixture(params=["whole tables", "row by row"])
@@ -20,7 +24,7 @@ def tables(request, monkeypatch):
 
 
 def train(ratings, parts, settings, **kwargs):
-    return train_collab(ratings, parts, *number_ids(ratings, parts), settings, **kwargs)
+    return train_collab(ratings, parts, settings, **kwargs)
 
 
 def spread_of_valid(ratings, parts) -> float:
@@ -117,3 +121,59 @@ def test_what_a_configuration_needs_and_lacks_is_named(ratings, parts):
         config(positive_from=3.0)
     with pytest.raises(ValueError, match=r"y_range is \[5.0, 1.0\]"):
         config(y_range=(5.0, 1.0))
+
+
+def test_the_noise_is_that_of_the_kept_epoch(ratings, parts):
+    settings = config(epochs=12, lr=0.3, factors=20)
+    stopping = EarlyStopping(patience=12)
+    settings = replace(settings, training=replace(settings.training, early_stopping=stopping))
+    bundle, history = train(ratings, parts, settings)
+    assert history.best_epoch < len(history.epochs)
+    model = Recommender.from_bundle(bundle)
+    valid = ratings.take(part_rows(parts, "valid"))
+    found = model.predict(valid["user"].to_numpy(), valid["item"].to_pandas())
+    errors = found["score"] - valid["rating"].to_numpy()
+    assert model.noise == pytest.approx(np.square(errors).mean(), rel=1e-4)
+    assert model.noise < 0.99 * history.epochs[-1]["valid_loss"]
+
+
+def test_a_refit_learns_from_validation_ratings_too_for_the_epochs_found(ratings, parts, tmp_path):
+    settings = replace(config(epochs=3), refit=True)
+    store = CheckpointStore(tmp_path)
+    bundle, history = train(ratings, parts, settings, store=store)
+    alone, _ = train(ratings, parts, config(epochs=3))
+    assert [e["valid_loss"] for e in history.epochs] == [
+        e["valid_loss"] for e in train(ratings, parts, config(epochs=3))[1].epochs
+    ]
+    everything = Recommender.from_bundle(bundle)
+    assert everything.noise == Recommender.from_bundle(alone).noise
+    assert everything.learned_from == ("train", "valid")
+    assert everything.counts.sum() == len(part_rows(parts, "train", "valid"))
+    both = pc.replace_substring(parts["part"], "valid", "train")
+    direct, _ = train(ratings, pa.table({"part": both}), config(epochs=3))
+    assert torch.equal(direct.state["items"], bundle.state["items"])
+    again, _ = train(ratings, parts, settings, store=store)
+    assert again.hash == bundle.hash
+    no_test = pa.table({"part": pc.replace_substring(parts["part"], "test", "train")})
+    with pytest.raises(RatingsError, match="set refit to false"):
+        train(ratings, no_test, settings)
+
+
+def test_properties_of_users_are_learned_from(ratings, parts):
+    """What users with a property share is known of one with a single rating, too."""
+    frame = ratings.to_pandas()
+    kind = frame["user"] % 20 // 10
+    frame["rating"] = (2.0 + 2.0 * kind).astype("float32")
+    few = (frame["user"] < 105) & (frame.groupby("user").cumcount() > 0)
+    part = parts["part"].to_pandas().replace("test", "train").mask(few, "test")
+    ids = np.unique(frame["user"])
+    users = pa.table({"id": ids, "kind": [f"k{user % 20 // 10}" for user in ids]})
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    errors = []
+    for wanted in (False, True):
+        settings = config(epochs=4, user_features=wanted)
+        bundle, _ = train(table, pa.table({"part": part.to_numpy()}), settings, users=users)
+        held = frame[few]
+        found = Recommender.from_bundle(bundle).predict(held["user"], held["item"])
+        errors.append(np.square(found["score"].to_numpy() - held["rating"].to_numpy()).mean())
+    assert errors[1] < 0.7 * errors[0]

@@ -12,8 +12,9 @@ from subprocess import CompletedProcess
 import pandas as pd
 import pytest
 
+from gradual.collab.figures import FIGURES
+
 Kedro = Callable[..., CompletedProcess[str]]
-AddSource = Callable[[Path, str, dict[str, str]], None]
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +36,29 @@ def test_everything_people_use_is_written(workspace: Path) -> None:
     }
 
 
-def test_scores_stand_beside_baselines_in_metrics_and_report(workspace: Path) -> None:
+def test_scores_stand_beside_simple_models_in_summary_and_report(workspace: Path) -> None:
     folder = workspace / "data/tiny/08_reporting/movielens"
-    metrics = json.loads((folder / "recommender_metrics.json").read_text())
-    assert metrics["part"] == "test"
-    assert metrics["rows"] == 1600
-    assert set(metrics["ratings"]) == {
-        "recommender", "item neighbours", "biases", "global mean"
-    }  # fmt: skip
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["part"] == "test"
+    assert summary["rows"] == 1600
+    assert "scored once" in summary["notes"][0]
+    scores = pd.read_parquet(folder / "scores.parquet")
+    rmse = scores[(scores["metric"] == "rmse") & (scores["slice"] == "")]
+    models = ["recommender", "item neighbours", "biases", "global mean"]
+    for part in ("test", "valid"):
+        assert set(rmse.loc[rmse["part"] == part, "model"]) == set(models)
+    assert set(scores["source"]) == {"movielens"}
     page = (folder / "report.html").read_text()
-    assert metrics["headline"] in page
-    for words in ("item neighbours", "NDCG@10", "popularity lift", "Liked best"):
+    for words in (
+        summary["headline"],
+        "item neighbours",
+        "NDCG@10",
+        "Popularity lift",
+        "Liked best",
+    ):
         assert words in page
+    assert {path.stem for path in (folder / "figures").iterdir()} == set(FIGURES)
+    assert page.count("plotly-graph-div") == len(FIGURES)
 
 
 def test_questions_are_answered_and_the_unknown_counted(workspace: Path) -> None:
@@ -102,28 +114,43 @@ def test_newcomers_are_folded_in_and_get_lists_of_their_own(workspace: Path) -> 
 
 def test_cold_start_stands_in_the_report(workspace: Path) -> None:
     folder = workspace / "data/tiny/08_reporting/movielens"
-    users = pd.read_parquet(folder / "new_user_scores.parquet")
-    assert set(users["case"]) == {"random", "information", "entropy", "popularity"}
-    items = pd.read_parquet(folder / "new_item_scores.parquet")
-    assert items["method"].tolist() == ["mean", "user biases", "properties"]
+    scores = pd.read_parquet(folder / "scores.parquet")
+    asked = [f"new users, 10 items asked by {s}" for s in ("information", "entropy", "popularity")]
+    assert {"", "new users, 3 ratings given", "new items", *asked} == set(scores["slice"])
     page = (folder / "report.html").read_text()
-    for words in ("New users, folded in", "New items, known by", "What to ask a new user about"):
+    for words in ("new users, 3 ratings given", "new items", "What to ask a new user about"):
         assert words in page
-    new_items = pd.read_parquet(workspace / "data/tiny/07_model_output/movielens/new_items.parquet")
-    trained = pd.read_parquet(workspace / "data/tiny/04_feature/movielens/item_ids.parquet")
+    output = workspace / "data/tiny/07_model_output/movielens"
+    new_items = pd.read_parquet(output / "new_items.parquet")
     assert len(new_items)
-    assert not set(new_items["item"]) & set(trained["id"])
+    trained = pd.read_parquet(output / "item_embeddings.parquet")
+    assert not set(new_items["item"]) & set(trained["id"].dropna())
+
+
+def test_answers_leave_out_what_the_lists_leave_out(workspace: Path) -> None:
+    output = workspace / "data/tiny/07_model_output/movielens"
+    ratings = pd.read_parquet(output.parents[1] / "02_intermediate/movielens/ratings.parquet")
+    parts = pd.read_parquet(output.parents[1] / "02_intermediate/movielens/rating_splits.parquet")
+    counts = ratings[parts["part"] == "train"]["item"].value_counts()
+    assert (counts < 5).any()
+    for name in ("answers", "recommendations", "newcomer_recommendations"):
+        listed = pd.read_parquet(output / f"{name}.parquet")["item"].astype(int)
+        assert counts[listed.unique()].min() >= 5
 
 
 def test_another_file_of_purchases_by_configuration(
-    project: Path, workspace: Path, kedro: Kedro, add_source: AddSource
+    project: Path, workspace: Path, kedro: Kedro
 ) -> None:
     """The example of docs/ratings.md, typed out of the page."""
     page = (project / "docs/ratings.md").read_text()
     files = re.findall(r"`(conf/base/shop/\w+\.yml)`.*?```yaml\n(.*?)```", page, re.DOTALL)
     assert [Path(name).name for name, _ in files] == ["catalog.yml", "parameters.yml"]
-    (line,) = re.findall(r"```yaml\n(shop: .*\n)```", page)
-    add_source(workspace, line, dict(files))
+    for name, content in files:
+        (workspace / name).parent.mkdir(exist_ok=True)
+        (workspace / name).write_text(content)
+    (line,) = re.findall(r"```python\n( +\"shop\": .*\n)```", page)
+    registry = workspace / "src/gradual/pipeline_registry.py"
+    registry.write_text(registry.read_text().replace("    return {\n", "    return {\n" + line))
     folder = workspace / "data/01_raw/shop"
     folder.mkdir()
     rows = [
@@ -136,9 +163,8 @@ def test_another_file_of_purchases_by_configuration(
     result = kedro(workspace, "run", "--pipeline=shop")
 
     assert result.returncode == 0, result.stdout
-    metrics = json.loads(
-        (workspace / "data/08_reporting/shop/recommender_metrics.json").read_text()
-    )
-    assert metrics["ratings"] == {}
-    own = metrics["lists"]["recommender"]["NDCG@10"]["value"]
-    assert own > metrics["lists"]["popularity"]["NDCG@10"]["value"]
+    scores = pd.read_parquet(workspace / "data/08_reporting/shop/scores.parquet")
+    assert "rmse" not in set(scores["metric"])
+    ndcg = scores[(scores["metric"] == "ndcg@10") & (scores["part"] == "test")]
+    ndcg = ndcg.set_index("model")["value"]
+    assert ndcg["recommender"] > ndcg["popularity"]

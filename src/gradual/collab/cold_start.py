@@ -6,8 +6,10 @@ with their properties only. Each case is scored beside what needs no model.
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,14 +17,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gradual.collab.fold_in import STRATEGIES, Prior, fold_in, onboarding
-from gradual.collab.metadata import MetadataConfig, predict_rows, train_metadata
-from gradual.collab.ranking import bootstrap_interval, per_user_scores
+from gradual.collab.metadata import RowLearner, RowsByProperties, learn_rows
+from gradual.collab.metrics import HeldOut, relevant_level
 from gradual.collab.ratings import RatingsSplit, split_ratings
-from gradual.collab.recommender import Recommender
+from gradual.collab.recommender import ListsConfig, Recommender
+from gradual.collab.scores import BIASES, MEAN, MODEL, POPULARITY
 from gradual.collab.simple_models import Biases, fit_biases
-from gradual.collab.train import CollabConfig, number_ids, train_collab
+from gradual.collab.train import CollabConfig, train_collab
+from gradual.results.metrics import metric_named
+from gradual.results.table import VALID, Answers, result_rows, score_models
 from gradual.sources.ratings_file import RatingsError
 from gradual.sources.splits import Split
+
+logger = logging.getLogger(__name__)
+
+_LEAST = 100
+"""Ratings that a second model needs."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +43,8 @@ class ColdStartConfig:
         share: Of the users, and of the items, that the second model does not see.
         given: Numbers of ratings that a new user comes with.
         asked: Lengths of the onboarding lists.
-        relevant_from: A rating of at least this is something to recommend.
-        k: Length of the lists.
+        min_ratings: The rows of items with at least so many training ratings are learned from.
         seed: Chooses users, items and ratings.
-        metadata: How rows are learned from properties.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -44,10 +52,8 @@ class ColdStartConfig:
     share: float = 0.2
     given: tuple[int, ...] = (0, 1, 3, 5, 10)
     asked: tuple[int, ...] = (10, 30)
-    relevant_from: float = 4.0
-    k: int = 10
+    min_ratings: int = 5
     seed: int = 0
-    metadata: MetadataConfig = field(default_factory=MetadataConfig)
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
@@ -57,27 +63,11 @@ class ColdStartConfig:
                 f"given is {list(self.given)} and asked {list(self.asked)}: give numbers of 0 or "
                 "more, and lengths of 1 or more"
             )
-        if self.k < 1 or self.seed < 0:
-            raise ValueError(f"k is {self.k} and seed {self.seed}: give 1 or more, and 0 or more")
-
-
-@dataclass(frozen=True)
-class ColdStart:
-    """The figures; `case` and `known` say what came with the user or item.
-
-    Attributes:
-        users: One row a case: `case` (`random` or an onboarding strategy), `known` (ratings
-            given, or items asked about), `answered` (mean ratings a user really had), `rmse`,
-            `rmse_low`, `rmse_high`, `rmse_biases` (the same rows by item bias and the shrunk mean
-            of the ratings given), `ndcg`, `ndcg_low`, `ndcg_high`, `ndcg_popularity`, `users`,
-            `rows`.
-        items: One row a method, `mean`, `user biases` or `properties`: `rmse`, `rmse_low`,
-            `rmse_high`, `ndcg` (of the new items, ranked for each user), `ndcg_low`, `ndcg_high`,
-            `items`, `users`, `rows`. Empty without properties.
-    """
-
-    users: pd.DataFrame
-    items: pd.DataFrame
+        if self.min_ratings < 1 or self.seed < 0:
+            raise ValueError(
+                f"min_ratings is {self.min_ratings} and seed {self.seed}: give 1 or more, and 0 or "
+                "more"
+            )
 
 
 def score_cold_start(
@@ -85,11 +75,14 @@ def score_cold_start(
     parts: pa.Table,
     config: CollabConfig,
     cold: ColdStartConfig,
+    lists: ListsConfig,
     *,
     items: pa.Table | None = None,
     users: pa.Table | None = None,
+    learner: RowLearner | None = None,
+    source: str = "",
     on_epoch: Callable[[dict[str, float], int], None] | None = None,
-) -> ColdStart:
+) -> pd.DataFrame:
     """Train without some users and items, and score what they get.
 
     Args:
@@ -97,12 +90,23 @@ def score_cold_start(
         parts: Table of `split_ratings`; ratings for the test are not looked at.
         config: Of the model, as for `train_collab`: interaction `dot_bias`, loss `mse`.
         cold: What is held out.
+        lists: Length of the lists, and what counts as a hit.
         items: Titles and properties of items.
-        users: Properties of users, if the model takes them.
+        users: Properties of users.
+        learner: Learns items' rows from their properties; None leaves new items out.
+        source: Name of the source, for the result rows.
         on_epoch: Gets each epoch's figures and its number.
 
+    Returns:
+        Result rows of the part `valid`. The slices of new users are `new users, 3 ratings given`
+        and `new users, 10 items asked by information`, where `answered` is the mean number of
+        ratings that a user really had; the models are the recommender, biases (the items', and
+        the users' own from the ratings given) and popularity. In the slice `new items` the
+        recommender goes by properties, biases are the users' alone, and popularity, which new
+        items have none of, is a random order. What too little is left for has no rows, with a
+        warning.
+
     Raises:
-        RatingsError: There is too little left to train on or to score.
         ValueError: The model is none to fold users into.
     """
     used = ratings.filter(np.asarray(parts["part"].to_numpy(zero_copy_only=False) != "test"))
@@ -112,28 +116,74 @@ def score_cold_start(
     cold_user = _is_in(used["user"], new_users)
     cold_item = _is_in(used["item"], new_items)
     known = used.filter(~cold_user & ~cold_item)
-    if known.num_rows < 100:
-        raise RatingsError(
-            f"only {known.num_rows} ratings are left without the new users and items: lower share"
+    if known.num_rows < _LEAST:
+        logger.warning(
+            "Cold start is not scored: only %d ratings are left without the new users and items. "
+            "Lower cold_start.share, or set cold_start to null.",
+            known.num_rows,
         )
-    split = RatingsSplit(valid=Split(fraction=0.1, seed=cold.seed))
-    inner = split_ratings(known, split)
-    plain = dataclasses.replace(config.model, user_features=False)
-    bundle, _ = train_collab(
-        known,
-        inner,
-        *number_ids(known, inner),
-        dataclasses.replace(config, model=plain if users is None else config.model),
-        items=items,
-        users=users,
-        on_epoch=on_epoch,
-    )
+        return result_rows([])
+    inner = split_ratings(known, RatingsSplit(valid=Split(fraction=0.1, seed=cold.seed)))
+    config = dataclasses.replace(config, refit=False)
+    bundle, _ = train_collab(known, inner, config, items=items, users=users, on_epoch=on_epoch)
     model = Recommender.from_bundle(bundle)
-    of_users = _score_users(model, known, used.filter(cold_user & ~cold_item), cold)
-    of_items = pd.DataFrame()
-    if items is not None and len(items.column_names) > 2:
-        of_items = _score_items(model, known, used.filter(cold_item & ~cold_user), items, cold)
-    return ColdStart(of_users, of_items)
+    level = relevant_level(known["rating"].to_numpy(), lists.relevant_from)
+    judge = _Judge(level, lists.n, source)
+    tables = _score_users(model, known, used.filter(cold_user & ~cold_item), cold, judge)
+    if learner is not None and items is not None and len(items.column_names) > 2:
+        try:
+            learned = learn_rows(model, items, learner, min_ratings=cold.min_ratings)
+        except RatingsError as error:
+            logger.warning("New items are not scored: %s.", error)
+        else:
+            new = used.filter(cold_item & ~cold_user)
+            tables += _score_items(model, known, new, items, learned, cold.seed, judge)
+    return pd.concat(tables, ignore_index=True) if tables else result_rows([])
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """What makes result rows of guesses and lists.
+
+    Attributes:
+        level: A rating from which on an item counts as a hit.
+        n: Length of the lists.
+        source: For the result rows.
+    """
+
+    level: float
+    n: int
+    source: str
+
+    def ratings(
+        self, slice: str, truth: np.ndarray, users: np.ndarray, guesses: dict[str, np.ndarray]
+    ) -> pd.DataFrame:
+        answers = [Answers(model, np.asarray(g, np.float64)) for model, g in guesses.items()]
+        where: dict[str, Any] = {"source": self.source, "part": VALID, "slice": slice}
+        return score_models(answers, truth, "rating", units=users, **where).frame
+
+    def lists(
+        self,
+        slice: str,
+        users: np.ndarray,
+        items: np.ndarray,
+        ratings: np.ndarray,
+        scores: dict[str, np.ndarray],
+        counts: np.ndarray,
+    ) -> list[pd.DataFrame]:
+        """Rank all items for each user; `users` and `items` are positions in the scores."""
+        good = (ratings >= self.level) & (items >= 0)
+        judged = np.unique(users[good])
+        if not len(judged):
+            return []
+        answers = [
+            Answers(model, np.argsort(-s[judged], axis=1, kind="stable")[:, : self.n])
+            for model, s in scores.items()
+        ]
+        truth = HeldOut(judged, users[good], items[good], counts, len(counts))
+        where: dict[str, Any] = {"source": self.source, "part": VALID, "slice": slice}
+        where |= {"rows": len(judged), "metrics": [metric_named(f"ndcg@{self.n}")]}
+        return [score_models(answers, truth, "list", **where).frame]
 
 
 def _draw(rng: np.random.Generator, column: pa.ChunkedArray, share: float) -> pa.Array:
@@ -151,8 +201,8 @@ def _is_in(column: pa.ChunkedArray, values: pa.Array) -> np.ndarray:
 
 
 def _score_users(
-    model: Recommender, known: pa.Table, new: pa.Table, cold: ColdStartConfig
-) -> pd.DataFrame:
+    model: Recommender, known: pa.Table, new: pa.Table, cold: ColdStartConfig, judge: _Judge
+) -> list[pd.DataFrame]:
     frame = new.select(["user", "item", "rating"]).to_pandas()
     rng = np.random.default_rng(cold.seed + 1)
     # One half of each user's ratings may be given, the other is scored: the same rows always.
@@ -160,93 +210,77 @@ def _score_users(
     frame = frame.iloc[np.lexsort((order, frame["user"].to_numpy()))].reset_index(drop=True)
     place = frame.groupby("user").cumcount()
     size = frame.groupby("user")["user"].transform("size")
-    frame = frame.assign(
-        place=place, can_give=place < size // 2, number=model.item_ids.encode(frame["item"])
-    )
+    number = model.item_ids.encode(frame["item"])
+    frame = frame.assign(place=place, can_give=place < size // 2, number=number)
     judged = frame[~frame["can_give"]]
+    if judged.empty:
+        return []
     prior = Prior.of(model)
-    known_users, known_items = (
-        ids.encode(known[name])
-        for ids, name in ((model.user_ids, "user"), (model.item_ids, "item"))
-    )
-    rated = (known_users > 0) & (known_items > 0)
-    biases = fit_biases(
-        known_users[rated],
-        known_items[rated],
-        known["rating"].to_numpy()[rated],
-        (len(model.users), len(model.items)),
-    )
-    rows: list[dict[str, object]] = []
-    for number in cold.given:
-        given = frame[frame["can_give"] & (frame["place"] < number)]
-        rows.append(
-            {
-                "case": "random",
-                "known": number,
-                **_served(model, prior, biases, given, judged, cold),
-            }
-        )
+    cases = {
+        f"new users, {count} ratings given": frame["can_give"] & (frame["place"] < count)
+        for count in cold.given
+    }
     for strategy in STRATEGIES:
         for length in cold.asked:
-            asked = onboarding(model, length, strategy=strategy, ratings=known, prior=prior)
-            given = frame[frame["can_give"] & frame["item"].isin(asked["item"])]
-            rows.append(
-                {
-                    "case": strategy,
-                    "known": length,
-                    **_served(model, prior, biases, given, judged, cold),
-                }
-            )
-    return pd.DataFrame(rows)
+            asked = onboarding(model, length, strategy=strategy, ratings=known, prior=prior)["item"]
+            name = f"new users, {length} items asked by {strategy}"
+            cases[name] = frame["can_give"] & frame["item"].isin(asked)
+    users, items = model.user_ids.encode(known["user"]), model.item_ids.encode(known["item"])
+    rated = (users > 0) & (items > 0)
+    shape = len(model.users), len(model.items)
+    biases = fit_biases(users[rated], items[rated], known["rating"].to_numpy()[rated], shape)
+    tables: list[pd.DataFrame] = []
+    for name, given in cases.items():
+        tables += _serve(model, prior, biases, name, frame[given], judged, judge)
+    return tables
 
 
-def _served(
+def _serve(
     model: Recommender,
     prior: Prior,
     biases: Biases,
+    slice: str,
     given: pd.DataFrame,
     judged: pd.DataFrame,
-    cold: ColdStartConfig,
-) -> dict[str, float]:
+    judge: _Judge,
+) -> list[pd.DataFrame]:
     """Fold users in by the ratings given and score the judged ones."""
     ids = np.sort(judged["user"].unique())
     users = fold_in(model, _as_table(given), prior)
     place = pd.Index(users.ids).get_indexer(ids)
     rows = prior.mean.float().repeat(len(ids), 1)
     rows[place >= 0] = users.rows[place[place >= 0]]
-    at = np.searchsorted(ids, judged["user"])
-    rating = judged["rating"].to_numpy(np.float64)
-    errors = model.score_rows(rows[at], judged["number"].to_numpy()) - rating
-    # The baseline: the item's bias, and the user's own from the ratings given.
+    at, items = np.searchsorted(ids, judged["user"]), judged["number"].to_numpy()
+    # The simple model: the item's bias, and the user's own from the ratings given.
     own = given["rating"] - biases.mean - biases.items[given["number"]]
     shrunk = own.groupby(given["user"]).agg(lambda each: each.sum() / (len(each) + 5.0))
     habit = shrunk.reindex(ids).fillna(0.0).to_numpy()
-    simple = biases.mean + biases.items[judged["number"]] + habit[at] - rating
-    low, high = bootstrap_interval(errors**2, at, resamples=500, root=True)
-    result = {
-        "answered": len(given) / len(ids),
-        "rmse": float(np.sqrt((errors**2).mean())),
-        "rmse_low": low,
-        "rmse_high": high,
-        "rmse_biases": float(np.sqrt((simple**2).mean())),
+    ratings = judged["rating"].to_numpy(np.float64)
+    guesses = {
+        MODEL: model.score_rows(rows[at], items),
+        BIASES: biases.mean + biases.items[items] + habit[at],
     }
-    good = judged[(judged["rating"] >= cold.relevant_from) & (judged["number"] > 0)]
     seen = np.zeros((len(ids), len(model.items)), bool)
     seen[np.searchsorted(ids, given["user"]), given["number"]] = True
     seen[:, 0] = True
-    lists = {
-        "ndcg": model.all_row_scores(rows),
-        "ndcg_popularity": np.broadcast_to(model.counts.astype(np.float32), seen.shape),
+    popular = np.broadcast_to(model.counts.astype(np.float32), seen.shape)
+    scores = {
+        name: np.where(seen, -np.inf, one)
+        for name, one in ((MODEL, model.all_row_scores(rows)), (POPULARITY, popular))
     }
-    for name, scores in lists.items():
-        top = np.argsort(np.where(seen, np.inf, -scores), axis=1, kind="stable")[:, : cold.k]
-        each = per_user_scores(
-            top, np.arange(len(ids)), np.searchsorted(ids, good["user"]), good["number"].to_numpy()
-        )["ndcg"].to_numpy()
-        result[name] = float(each.mean())
-        if name == "ndcg":
-            result["ndcg_low"], result["ndcg_high"] = bootstrap_interval(each, resamples=500)
-    return {**result, "users": len(ids), "rows": len(judged)}
+    answered: dict[str, Any] = {
+        "source": judge.source,
+        "model": MODEL,
+        "part": VALID,
+        "slice": slice,
+    }
+    answered |= {"rows": len(judged), "metric": "answered", "value": len(given) / len(ids)}
+    known = np.where(items > 0, items, -1)
+    return [
+        judge.ratings(slice, ratings, at, guesses),
+        *judge.lists(slice, at, known, ratings, scores, model.counts),
+        result_rows([answered]),
+    ]
 
 
 def _as_table(frame: pd.DataFrame) -> pa.Table:
@@ -261,16 +295,18 @@ def _score_items(
     known: pa.Table,
     new: pa.Table,
     items: pa.Table,
-    cold: ColdStartConfig,
-) -> pd.DataFrame:
+    learned: RowsByProperties,
+    seed: int,
+    judge: _Judge,
+) -> list[pd.DataFrame]:
     new = new.filter(_is_in(new["item"], items["id"].combine_chunks()))
     user = model.user_ids.encode(new["user"])
     new = new.filter(user > 0)
     user = user[user > 0]
     if not len(user):
-        return pd.DataFrame()
+        return []
     side = items.filter(_is_in(items["id"], new["item"].unique()))
-    rows = predict_rows(train_metadata(model, items, cold.metadata), side)
+    rows = learned.rows(side)
     place = pd.Index(side["id"].to_pandas()).get_indexer(new["item"].to_pandas())
     truth = new["rating"].to_numpy().astype(np.float64)
     mean = float(known["rating"].to_numpy().mean())
@@ -279,32 +315,15 @@ def _score_items(
     habit = totals / (np.bincount(own, minlength=len(model.users)) + 5.0)
     asked, at = np.unique(user, return_inverse=True)
     scores = model.all_row_scores(model.users[asked], rows)
-    popular = np.argsort(np.random.default_rng(cold.seed).random(side.num_rows))
-    found = {
-        "mean": (np.full(len(truth), mean), np.broadcast_to(-popular, scores.shape)),
-        "user biases": (mean + habit[user], np.broadcast_to(-popular, scores.shape)),
-        "properties": (scores[at, place], scores),
+    order = -np.argsort(np.random.default_rng(seed).random(side.num_rows))
+    guesses = {
+        MODEL: scores[at, place],
+        BIASES: mean + habit[user],
+        MEAN: np.full(len(truth), mean),
     }
-    good = truth >= cold.relevant_from
-    result = []
-    for method, (guess, ranks) in found.items():
-        errors = (guess - truth) ** 2
-        low, high = bootstrap_interval(errors, user, resamples=500, root=True)
-        top = np.argsort(-ranks, axis=1, kind="stable")[:, : cold.k]
-        each = per_user_scores(top, np.arange(len(asked)), at[good], place[good])["ndcg"].to_numpy()
-        ndcg_low, ndcg_high = bootstrap_interval(each, resamples=500)
-        result.append(
-            {
-                "method": method,
-                "rmse": float(np.sqrt(errors.mean())),
-                "rmse_low": low,
-                "rmse_high": high,
-                "ndcg": float(each.mean()),
-                "ndcg_low": ndcg_low,
-                "ndcg_high": ndcg_high,
-                "items": side.num_rows,
-                "users": len(asked),
-                "rows": len(truth),
-            }
-        )
-    return pd.DataFrame(result)
+    ranks = {MODEL: scores, POPULARITY: np.broadcast_to(order, scores.shape)}
+    counts = np.zeros(side.num_rows)
+    return [
+        judge.ratings("new items", truth, at, guesses),
+        *judge.lists("new items", at, place, truth, ranks, counts),
+    ]

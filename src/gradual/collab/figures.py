@@ -1,15 +1,19 @@
-"""Plotly figures of what a recommender has learned about items."""
+"""Figures of a recommender: how it was trained and compares, and what it knows of items."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from gradual.collab import scores as models
+from gradual.reports import figures as kit
 from gradual.reports.figures import GREY, MODEL, OTHER, finish
 
 
-def components_figure(components: pd.DataFrame, named: int = 40) -> go.Figure:
+def components_figure(components: pd.DataFrame, named: int = 40) -> go.Figure | None:
     """Draw items by the first two principal components of their vectors.
 
     Args:
@@ -18,6 +22,8 @@ def components_figure(components: pd.DataFrame, named: int = 40) -> go.Figure:
         named: So many titles are written out: of the items with most ratings whose title hides no
             other; the rest tell theirs under the mouse.
     """
+    if components.empty:
+        return None
     points = components.reset_index(drop=True)
     shown = _apart(points, named)
     text = np.where(shown, points["title"].str.slice(0, 28), "")
@@ -61,13 +67,15 @@ def _apart(points: pd.DataFrame, named: int) -> np.ndarray:
     return mask
 
 
-def biases_figure(biases: pd.DataFrame, each: int = 12) -> go.Figure:
+def biases_figure(biases: pd.DataFrame, each: int = 12) -> go.Figure | None:
     """Draw the items that are liked most and least beyond what their vectors explain.
 
     Args:
         biases: From `Recommender.biases`, best first: `title`, `bias`, `ratings`.
         each: So many of either end.
     """
+    if biases.empty:
+        return None
     each = min(each, len(biases) // 2)
     ends = pd.concat([biases.head(each), biases.tail(each)]).iloc[::-1]
     figure = go.Figure(
@@ -88,3 +96,26 @@ def biases_figure(biases: pd.DataFrame, each: int = 12) -> go.Figure:
         f"of {len(biases):,} items",
         height=150 + 24 * len(ends),
     )
+
+
+def _compared(scores: pd.DataFrame, metrics: tuple[str, ...], title: str) -> go.Figure | None:
+    rows = scores[scores["metric"].str.startswith(metrics) & (scores["slice"] == "")]
+    if rows.empty:
+        return None
+    part = "test" if (rows["part"] == "test").any() else "valid"
+    names = list(dict.fromkeys(rows["metric"]))
+    return kit.comparison_figure(rows, models.MODEL, title, metrics=names, part=part)
+
+
+FIGURES: dict[str, Callable[[Mapping[str, pd.DataFrame]], go.Figure | None]] = {
+    "training": lambda t: kit.training_figure(t["history"], "Training of the recommender"),
+    "rating_scores": lambda t: _compared(
+        t["scores"], ("rmse", "mae"), "Ratings: all models on the same rows"
+    ),
+    "list_scores": lambda t: _compared(
+        t["scores"], ("ndcg", "recall", "hit_rate"), "Lists: all models, the same users"
+    ),
+    "components": lambda t: components_figure(t["item_components"]),
+    "biases": lambda t: biases_figure(t["item_biases"]),
+}
+"""Each draws from `history`, `scores`, `item_components` and `item_biases`, or has nothing to."""

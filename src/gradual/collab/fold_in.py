@@ -9,6 +9,7 @@ with the items' rows fixed; the sigmoid range is taken in by Gauss-Newton steps,
 regression in closed form.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,9 +19,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from gradual.collab.models import History
+from gradual.collab.models import RatedItems
 from gradual.collab.recommender import Recommender
 
+logger = logging.getLogger(__name__)
+
+LIST_COLUMNS = ("user", "rank", "item", "title", "score", "ratings")
 _STEPS = 8
 _USERS = 256
 """Users that are folded in at a time."""
@@ -50,7 +54,7 @@ class Prior:
         Raises:
             ValueError: The model is none to fold users into.
         """
-        if not model.takes_newcomers:
+        if not model.folds_in:
             what = "the loss bpr or softmax" if model.ranks else "the interaction mlp"
             raise ValueError(
                 f"a model with {what} cannot take in new users without training: use dot_bias and "
@@ -77,7 +81,7 @@ class NewUsers:
 
     ids: np.ndarray
     rows: Tensor
-    rated: History
+    rated: RatedItems
     unknown: int
 
 
@@ -115,7 +119,14 @@ def fold_in(model: Recommender, ratings: pa.Table, prior: Prior | None = None) -
         rows[first:last] = _most_probable(
             model, prior, user[part] - first, item[part], value[part], last - first
         )
-    return NewUsers(ids, rows, History(item, offsets), int((~known).sum()))
+    unknown = int((~known).sum())
+    logger.info(
+        "%s new users are folded in by %s ratings; %s ratings of unknown items are left out.",
+        f"{len(ids):,}",
+        f"{len(item):,}",
+        f"{unknown:,}",
+    )
+    return NewUsers(ids, rows, RatedItems(item, offsets), unknown)
 
 
 def _most_probable(
@@ -158,13 +169,21 @@ def _rating_and_slope(scores: Tensor, y_range: tuple[float, float] | None) -> tu
 
 
 def recommend_new(
-    model: Recommender, users: NewUsers, n: int = 10, *, min_ratings: int = 0
+    model: Recommender, users: NewUsers, n: int | None = None, *, min_ratings: int | None = None
 ) -> pd.DataFrame:
     """Return the best items for folded-in users, without those they rated.
+
+    Args:
+        model: The recommender.
+        users: Of `fold_in`.
+        n: Items for each; None takes the model's own setting.
+        min_ratings: List only items with at least so many training ratings; None likewise.
 
     Returns:
         `user`, `rank`, `item`, `title`, `score`, `ratings`.
     """
+    n = model.lists.n if n is None else n
+    min_ratings = model.lists.min_ratings if min_ratings is None else min_ratings
     allowed = model.counts >= min_ratings if min_ratings else None
     numbers, scores = model.top(users.rows, n, seen=users.rated, allowed=allowed)
     who, place = np.nonzero(numbers >= 0)
@@ -229,6 +248,16 @@ def onboarding(
             "ratings": model.counts[chosen],
         }
     )
+
+
+def onboarding_by_each(model: Recommender, n: int, ratings: pa.Table) -> pd.DataFrame:
+    """Return the lists of all strategies, one below the other, with a column `strategy`."""
+    prior = Prior.of(model)
+    lists = [
+        onboarding(model, n, strategy=one, ratings=ratings, prior=prior).assign(strategy=one)
+        for one in STRATEGIES
+    ]
+    return pd.concat(lists, ignore_index=True)
 
 
 def _greedy(model: Recommender, prior: Prior, n: int) -> np.ndarray:

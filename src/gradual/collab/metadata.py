@@ -1,14 +1,15 @@
-"""Items and users of whom nothing but properties are known, through a model on tables.
+"""Items and users of whom nothing but properties are known.
 
-A tabular net learns the rows [vector, bias] of well-known items (or users) from their properties;
-a new one's row is then predicted, and scored like any other. This is the attribute-to-feature
-mapping of Gantner et al. 2010, "Learning attribute-to-feature mappings for cold-start
-recommendations".
+A learner that is handed in (a net on tables, say) learns the rows [vector, bias] of well-known
+items or users from their properties; a new one's row is then predicted, and scored like any other.
+This is the attribute-to-feature mapping of Gantner et al. 2010, "Learning attribute-to-feature
+mappings for cold-start recommendations".
 """
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,45 +20,41 @@ from torch import Tensor
 
 from gradual.collab.recommender import Recommender
 from gradual.sources.ratings_file import RatingsError
-from gradual.tabular.model import TabularModelConfig
-from gradual.tabular.predict import TabularModel
-from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
-from gradual.tabular.targets import TargetConfig
-from gradual.tabular.train import train_tabular
-from gradual.training.bundle import Bundle
-from gradual.training.checkpoint import CheckpointStore
-from gradual.training.config import Phase, TrainingConfig
 
+logger = logging.getLogger(__name__)
+
+NEW_ITEM_COLUMNS = ("item", "title", "expected", "rank", "user", "score")
 _RARE = 5
 """Words on fewer entities than this have no column."""
 
 
+class RowLearner(Protocol):
+    """Learns rows of numbers from a table's columns."""
+
+    def __call__(self, properties: pa.Table, rows: np.ndarray) -> Callable[[pa.Table], np.ndarray]:
+        """Return what predicts rows ``(n, width)`` of a table with the same columns.
+
+        Args:
+            properties: Numbers (float), categories (string) and flags (bool), with gaps.
+            rows: ``(properties.num_rows, width)`` float32.
+        """
+
+
 @dataclass(frozen=True)
-class MetadataConfig:
-    """How rows are learned from properties.
+class RowsByProperties:
+    """What was learned of how properties make rows.
 
     Attributes:
-        min_ratings: Learn from entities with at least so many training ratings: the rows of
-            others say little.
-        net: The tabular net and its training.
+        words: Of each list, those that have a column.
+        predict: From `RowLearner`.
     """
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+    words: dict[str, list[str]]
+    predict: Callable[[pa.Table], np.ndarray]
 
-    min_ratings: int = 5
-    net: TabularModelConfig = field(
-        default_factory=lambda: TabularModelConfig(
-            layers=(64,),
-            dropout=0.2,
-            training=TrainingConfig(
-                phases=(Phase(epochs=20, lr=5e-3),), precision="float32", weight_decay=0.1
-            ),
-        )
-    )
-
-    def __post_init__(self) -> None:
-        if self.min_ratings < 1:
-            raise ValueError(f"min_ratings is {self.min_ratings}: give a number of at least 1")
+    def rows(self, side: pa.Table) -> Tensor:
+        """Return the rows ``(n, width)`` that properties lead to, in the table's order."""
+        return torch.tensor(self.predict(flat_properties(side, self.words)).astype(np.float32))
 
 
 def flat_properties(side: pa.Table, words: dict[str, list[str]] | None = None) -> pa.Table:
@@ -99,88 +96,80 @@ def list_words(side: pa.Table) -> dict[str, list[str]]:
     return words
 
 
-def train_metadata(
+def learn_rows(
     model: Recommender,
     side: pa.Table,
-    config: MetadataConfig,
+    learner: RowLearner,
     *,
+    min_ratings: int = 5,
     of: Literal["items", "users"] = "items",
-    store: CheckpointStore | None = None,
-    on_epoch: Callable[[dict[str, float], int], None] | None = None,
-) -> Bundle:
+) -> RowsByProperties:
     """Learn the rows of items (or users) from their properties.
 
     Args:
         model: Whose rows to learn.
         side: What is known of items (or users), of `read_side`; those that the model does not
             know are not looked at.
-        config: Net and training.
+        learner: Does it.
+        min_ratings: Learn from those with at least so many training ratings: the rows of others
+            say little.
         of: Whose rows.
-        store: Where checkpoints are kept.
-        on_epoch: Gets each epoch's figures and its number.
-
-    Returns:
-        Bundle of kind ``tabular``; its metadata has, beside what a tabular model needs, the
-        `words` of the lists, for `predict_rows`.
 
     Raises:
-        RatingsError: Too few entities have enough ratings, or the table has no properties.
+        RatingsError: Too few have enough ratings, or the table has no properties.
     """
     ids = model.item_ids if of == "items" else model.user_ids
     rows = (model.items if of == "items" else model.users).numpy()
     counts = model.counts if of == "items" else model.rated.offsets.diff().numpy()
     numbers = ids.encode(side["id"])
-    usable = (numbers > 0) & (counts[numbers] >= config.min_ratings)
+    usable = (numbers > 0) & (counts[numbers] >= min_ratings)
     if usable.sum() < 10:
         raise RatingsError(
-            f"only {usable.sum()} {of} with properties have {config.min_ratings} ratings or more: "
+            f"only {usable.sum()} {of} with properties have {min_ratings} ratings or more: "
             "lower min_ratings"
         )
     chosen = side.filter(pa.array(usable))
     words = list_words(chosen)
     table = flat_properties(chosen, words)
-    continuous = tuple(f.name for f in table.schema if pa.types.is_floating(f.type))
-    categorical = tuple(name for name in table.column_names if name not in continuous)
     if not table.num_columns:
         raise RatingsError(f"the table of {of} has no properties to learn from: name some columns")
-    preprocessor = fit(
-        [table], PreprocessingConfig(ColumnsConfig(categorical=categorical, continuous=continuous))
-    )
-    targets = pd.DataFrame(rows[numbers[usable]]).add_prefix("row_")
-    everything, none = np.arange(table.num_rows), np.zeros(0, np.int64)
-    bundle, _ = train_tabular(
-        preprocessor.transform(table),
-        targets,
-        everything,
-        none,
-        preprocessor,
-        TargetConfig(kind="regression", columns=tuple(targets.columns)),
-        config.net,
-        store=store,
-        on_epoch=on_epoch,
-    )
-    return Bundle(
-        kind=bundle.kind,
-        config=bundle.config,
-        state=bundle.state,
-        metadata={**bundle.metadata, "words": words},
-        dependencies=bundle.dependencies,
-    )
+    return RowsByProperties(words, learner(table, rows[numbers[usable]]))
 
 
-def predict_rows(bundle: Bundle, side: pa.Table) -> Tensor:
-    """Return the rows ``(n, width)`` that properties lead to, in the table's order."""
-    model = TabularModel.from_bundle(bundle, device="cpu")
-    table = flat_properties(side, bundle.metadata["words"])
-    return torch.tensor(model.predict(table).to_numpy(np.float32))
+def place_new_items(
+    model: Recommender, items: pa.Table, learner: RowLearner, *, min_ratings: int = 5
+) -> pd.DataFrame:
+    """Say how items without training ratings will be liked, and by whom, from properties alone.
+
+    Args:
+        model: The recommender.
+        items: Of `read_side`, known items and new ones.
+        learner: Learns the rows of the known ones.
+        min_ratings: Of the items that are learned from.
+
+    Returns:
+        As `best_users`; no rows where there are no new items, no properties, or too few items to
+        learn from (with a warning).
+    """
+    new = items.filter(model.item_ids.encode(items["id"]) == 0)
+    if new.num_rows and len(items.column_names) > 2:
+        try:
+            return best_users(
+                model, learn_rows(model, items, learner, min_ratings=min_ratings), new
+            )
+        except RatingsError as error:
+            logger.warning("New items are not placed: %s.", error)
+    return pd.DataFrame(columns=list(NEW_ITEM_COLUMNS))
 
 
-def best_users(model: Recommender, bundle: Bundle, side: pa.Table, n: int = 10) -> pd.DataFrame:
+def best_users(
+    model: Recommender, learned: RowsByProperties, side: pa.Table, n: int = 10
+) -> pd.DataFrame:
     """Say how items that are known by their properties only will be liked, and by whom.
 
     Args:
         model: The recommender.
-        bundle: Of `train_metadata`, of the same model's items.
+        learned: Of `learn_rows`, of the same model's items.
         side: The new items, of `read_side`.
         n: Users for each item.
 
@@ -188,7 +177,7 @@ def best_users(model: Recommender, bundle: Bundle, side: pa.Table, n: int = 10) 
         `item`, `title` (the id where there is none), `expected` (mean score over all users),
         `rank`, `user`, `score`; the item of the highest expectation first.
     """
-    rows = predict_rows(bundle, side)
+    rows = learned.rows(side)
     known = model.users[1:]
     totals = np.zeros(side.num_rows)
     scores = np.full((side.num_rows, 0), -np.inf, np.float32)

@@ -173,7 +173,7 @@ def unsquash(rating: float, y_range: tuple[float, float] | None) -> float:
 
 
 @dataclass(frozen=True)
-class History:
+class RatedItems:
     """What each user has rated, user by user.
 
     Attributes:
@@ -184,9 +184,9 @@ class History:
     items: Tensor
     offsets: Tensor
 
-    def to(self, device: torch.device) -> "History":
+    def to(self, device: torch.device) -> "RatedItems":
         """Return the same on a device."""
-        return History(self.items.to(device), self.offsets.to(device))
+        return RatedItems(self.items.to(device), self.offsets.to(device))
 
     def of(self, users: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the users' items one after the other, where each user's begin, and how many."""
@@ -207,7 +207,7 @@ class CollabNet(nn.Module):
         offset: Score to start from; see `CollabModelConfig.intercept`.
         user_features: ``(users, properties)`` float32, or None.
         item_features: ``(items, properties)`` float32, or None.
-        history: What each user has rated, if the configuration asks for it.
+        rated_items: What each user has rated, if the configuration asks for it.
 
     Attributes:
         table: Rows of the users, then of the items.
@@ -222,7 +222,7 @@ class CollabNet(nn.Module):
         offset: float = 0.0,
         user_features: Tensor | None = None,
         item_features: Tensor | None = None,
-        history: History | None = None,
+        rated_items: RatedItems | None = None,
     ) -> None:
         super().__init__()
         self.config, self.users, self.items, self.offset = config, users, items, offset
@@ -236,8 +236,8 @@ class CollabNet(nn.Module):
         self.register_buffer("item_features", item_features, persistent=False)
         self.of_user = _linear(user_features, width)
         self.of_item = _linear(item_features, width)
-        self.history = history
-        self.rated = RowTable(items, config.factors, std) if history is not None else None
+        self.rated_items = rated_items
+        self.rated = RowTable(items, config.factors, std) if rated_items is not None else None
         bins = config.time_bins
         self.in_time = RowTable((users + items) * bins, 1, std) if bins else None
 
@@ -275,9 +275,9 @@ class CollabNet(nn.Module):
         extra = self.table.weight.new_zeros(len(users), self.config.width)
         if self.of_user is not None and self.user_features is not None:
             extra = extra + self.of_user(self.user_features[users])
-        if self.rated is not None and self.history is not None:
+        if self.rated is not None and self.rated_items is not None:
             distinct, place = users.unique(return_inverse=True)
-            items, starts, counts = self.history.of(distinct)
+            items, starts, counts = self.rated_items.of(distinct)
             weights = counts.to(extra.dtype).rsqrt().repeat_interleave(counts)
             sums = self.rated.bag(items, starts, weights)
             missing = extra.shape[1] - sums.shape[1]

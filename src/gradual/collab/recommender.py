@@ -1,6 +1,6 @@
 """A trained recommender: scores of pairs, and everything people ask of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from gradual.collab.models import (
     CollabModelConfig,
     DotBias,
     EmbeddingNN,
-    History,
+    RatedItems,
     make_interaction,
     squash,
 )
@@ -28,6 +28,39 @@ _SCORES = 1 << 23
 """Scores of users by items that are held at a time (32 MB)."""
 #: How an answer came about, by (user is unknown, item is unknown).
 FALLBACKS = ("", "user", "item", "user and item")
+
+
+@dataclass(frozen=True)
+class ListsConfig:
+    """What lists of recommendations hold.
+
+    Attributes:
+        n: Items in a list.
+        min_ratings: Items with fewer training ratings are neither recommended nor drawn.
+        exclude_seen: Leave out what a user has rated already.
+        relevant_from: A held-out rating counts as a hit from here on; None takes the better half
+            of the training ratings.
+        similar_to: So many of the most rated items get a list of similar ones.
+    """
+
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    n: int = 10
+    min_ratings: int = 0
+    exclude_seen: bool = True
+    relevant_from: float | None = None
+    similar_to: int = 1000
+
+    def __post_init__(self) -> None:
+        for name, least in (("n", 1), ("min_ratings", 0), ("similar_to", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}: give {least} or more")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What goes with a model as its defaults: `n`, `min_ratings`, `exclude_seen`."""
+        names = ("n", "min_ratings", "exclude_seen")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -54,6 +87,8 @@ class Recommender:
         item_times: ``(items, bins)`` biases in time, or None.
         ranks: Scores order items and are no ratings.
         noise: Mean squared error on the validation ratings (not for ranking).
+        learned_from: Parts of the ratings that it has seen: `train`, after a refit `valid` too.
+        lists: What lists hold unless the caller says otherwise.
     """
 
     config: CollabModelConfig
@@ -63,7 +98,7 @@ class Recommender:
     items: Tensor
     interaction: DotBias | EmbeddingNN
     offset: float
-    rated: History
+    rated: RatedItems
     counts: np.ndarray
     titles: np.ndarray
     mean: float
@@ -72,6 +107,8 @@ class Recommender:
     item_times: Tensor | None
     ranks: bool
     noise: float
+    learned_from: tuple[str, ...]
+    lists: ListsConfig
 
     @classmethod
     def from_bundle(cls, bundle: Bundle) -> "Recommender":
@@ -109,7 +146,7 @@ class Recommender:
             items=state["items"],
             interaction=interaction.eval(),
             offset=meta["offset"],
-            rated=History(state["rated_items"].long(), state["rated_offsets"]),
+            rated=RatedItems(state["rated_items"].long(), state["rated_offsets"]),
             counts=state["item_counts"].numpy(),
             titles=np.array(titles, object),
             mean=meta["mean"],
@@ -118,6 +155,8 @@ class Recommender:
             item_times=state.get("item_times"),
             ranks=meta["loss"] != "mse",
             noise=meta["noise"],
+            learned_from=tuple(meta["learned_from"]),
+            lists=ListsConfig(**meta["settings"]),
         )
 
     # -- pairs --------------------------------------------------------------------------------
@@ -194,7 +233,7 @@ class Recommender:
         rows: Tensor,
         n: int,
         *,
-        seen: History | None = None,
+        seen: RatedItems | None = None,
         allowed: np.ndarray | None = None,
         added: Tensor | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -260,7 +299,7 @@ class Recommender:
         return squash(scores, self.config.y_range).numpy()
 
     @property
-    def takes_newcomers(self) -> bool:
+    def folds_in(self) -> bool:
         """Whether new users and items can be taken in without training on them."""
         return self.config.interaction == "dot_bias" and not self.ranks
 
@@ -270,32 +309,41 @@ class Recommender:
         return order if allowed is None else order[allowed[order]]
 
     def top_numbers(
-        self, users: np.ndarray, n: int, *, exclude_seen: bool = True, min_ratings: int = 0
+        self,
+        users: np.ndarray,
+        n: int | None = None,
+        *,
+        exclude_seen: bool | None = None,
+        min_ratings: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rank all items for user numbers; number 0 gets the most rated items.
 
         Args:
             users: ``(m,)`` user numbers.
-            n: Length of each list.
+            n: Length of each list; None takes the model's own setting, and so for the others.
             exclude_seen: Leave out what the user has rated in training.
             min_ratings: Recommend only items with at least so many training ratings.
 
         Returns:
             Item numbers ``(m, n)``, -1 where no item is left, and scores ``(m, n)``.
         """
-        if n < 1:
-            raise ValueError(f"n is {n}: ask for at least 1 item.")
+        asked: dict[str, Any] = {
+            "n": n,
+            "exclude_seen": exclude_seen,
+            "min_ratings": min_ratings,
+        }
+        lists = replace(self.lists, **{k: v for k, v in asked.items() if v is not None})
         chosen = torch.from_numpy(np.asarray(users, np.int64))
         seen = None
-        if exclude_seen:
+        if lists.exclude_seen:
             items, _, counts = self.rated.of(chosen)
-            seen = History(items, torch.cat([counts.new_zeros(1), counts.cumsum(0)]))
-        allowed = self.counts >= min_ratings if min_ratings else None
+            seen = RatedItems(items, torch.cat([counts.new_zeros(1), counts.cumsum(0)]))
+        allowed = self.counts >= lists.min_ratings if lists.min_ratings else None
         latest = None if self.item_times is None else self.item_times[:, -1]
-        numbers, _ = self.top(self.users[chosen], n, seen=seen, allowed=allowed, added=latest)
+        numbers, _ = self.top(self.users[chosen], lists.n, seen=seen, allowed=allowed, added=latest)
         unknown = np.flatnonzero(np.asarray(users) == 0)
         if len(unknown):
-            popular = self.popular(allowed)[:n]
+            popular = self.popular(allowed)[: lists.n]
             numbers[unknown] = -1
             numbers[unknown, : len(popular)] = popular
         scores = np.full(numbers.shape, np.nan, np.float32)
@@ -306,16 +354,16 @@ class Recommender:
     def recommend(
         self,
         users: Any = None,
-        n: int = 10,
+        n: int | None = None,
         *,
-        exclude_seen: bool = True,
-        min_ratings: int = 0,
+        exclude_seen: bool | None = None,
+        min_ratings: int | None = None,
     ) -> pd.DataFrame:
         """Return the items that each user should like best.
 
         Args:
             users: User ids; None for all known users.
-            n: Items for each.
+            n: Items for each; None takes the model's own setting, and so for the others.
             exclude_seen: Leave out what the user has rated in training.
             min_ratings: Recommend only items with at least so many training ratings.
 
@@ -410,12 +458,13 @@ class Recommender:
             min_ratings: Fit and show only items with at least so many training ratings.
 
         Returns:
-            `item`, `title`, `component_1` … `component_n`, `ratings`. Each component's sign makes
-            its largest place positive.
+            `item`, `title`, `component_1` … `component_n`, `ratings`.
 
         Raises:
             ValueError: There are fewer items, or factors, than components.
         """
+        from sklearn.decomposition import PCA  # a model that only answers needs no scikit-learn
+
         chosen = np.flatnonzero(self.counts[1:] >= min_ratings) + 1
         vectors = self.item_vectors[torch.from_numpy(chosen)].double().numpy()
         if n > min(vectors.shape):
@@ -423,11 +472,27 @@ class Recommender:
                 f"{n} components of {vectors.shape[0]} items with {vectors.shape[1]} factors: ask "
                 "for fewer, or lower min_ratings."
             )
-        left, sizes, _ = np.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
-        places = left[:, :n] * sizes[:n]
-        places *= np.sign(places[np.abs(places).argmax(0), np.arange(n)])
+        places = PCA(n, svd_solver="full").fit_transform(vectors)
         columns = {f"component_{k + 1}": places[:, k] for k in range(n)}
         return self._about(chosen, **columns)
+
+    def explore(self, similar_to: int = 1000) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Return what the model knows of the items that its lists may hold.
+
+        Args:
+            similar_to: So many of the most rated items are asked for similar ones.
+
+        Returns:
+            `similar` of the most rated items, `biases` (no rows for `mlp`), and `components`.
+        """
+        least = self.lists.min_ratings
+        known = self.popular(self.counts >= max(least, 1))[:similar_to]
+        similar = self.similar(self.item_ids.decode(known), self.lists.n, min_ratings=least)
+        if self.config.interaction == "dot_bias":
+            biases = self.biases(min_ratings=least)
+        else:
+            biases = self._about(np.zeros(0, np.int64), bias=np.zeros(0))
+        return similar, biases, self.components(min_ratings=least)
 
     def _about(self, numbers: np.ndarray, **columns: np.ndarray) -> pd.DataFrame:
         return pd.DataFrame(

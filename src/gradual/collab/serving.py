@@ -1,15 +1,24 @@
 """One answer for every question: users without an item get lists, pairs get scores."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 
 from gradual.collab.recommender import Recommender
 
+logger = logging.getLogger(__name__)
+
 COLUMNS = ("row", "user", "rank", "item", "title", "score", "fallback")
 
 
 def answer(
-    recommender: Recommender, questions: pd.DataFrame, *, n: int = 10, exclude_seen: bool = True
+    recommender: Recommender,
+    questions: pd.DataFrame,
+    *,
+    n: int | None = None,
+    exclude_seen: bool | None = None,
+    min_ratings: int | None = None,
 ) -> pd.DataFrame:
     """Score pairs, and list items for users who come without one.
 
@@ -17,8 +26,9 @@ def answer(
         recommender: The model.
         questions: Column `user`, and `item` where a score is wanted; ids of any type. A row
             without an item, or without the column, asks for a list.
-        n: Length of a list.
+        n: Length of a list; None takes the model's own setting, and so for the others.
         exclude_seen: Leave out of a list what the user has rated in training.
+        min_ratings: List only items with at least so many training ratings.
 
     Returns:
         Sorted by question: `row` (its position in `questions`, from 0), `user` and `item` (as
@@ -49,7 +59,9 @@ def answer(
         asked = given[~pairs]
         # Each row its own list: a user who stands there twice gets two.
         known = recommender.user_ids.encode(asked["user"])
-        numbers, scores = recommender.top_numbers(known, n, exclude_seen=exclude_seen)
+        numbers, scores = recommender.top_numbers(
+            known, n, exclude_seen=exclude_seen, min_ratings=min_ratings
+        )
         who, place = np.nonzero(numbers >= 0)
         found = numbers[who, place]
         parts.append(
@@ -70,3 +82,15 @@ def answer(
     for name in ("user", "item", "title"):
         answers[name] = answers[name].astype("string")
     return answers.astype({"score": "float64", "fallback": "string"}).reset_index(drop=True)
+
+
+def count_fallbacks(answers: pd.DataFrame) -> dict[str, int]:
+    """Return how many questions have each `fallback`, `none` among them, and log it."""
+    kinds = answers.drop_duplicates("row")["fallback"].replace("", "none").value_counts()
+    logger.info(
+        "%s questions have %s answers; %s fell back on means or popularity.",
+        f"{kinds.sum():,}",
+        f"{len(answers):,}",
+        f"{int(kinds.drop('none', errors='ignore').sum()):,}",
+    )
+    return {str(kind): int(count) for kind, count in kinds.items()}

@@ -7,23 +7,16 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from gradual.collab.features import SideFeatures
 from gradual.collab.ids import IdMap
-from gradual.collab.models import (
-    CollabModelConfig,
-    CollabNet,
-    squash,
-    unsquash,
-)
-from gradual.collab.models import (
-    History as Rated,
-)
-from gradual.collab.ranking import ranking_scores
-from gradual.collab.recommender import KIND
+from gradual.collab.metrics import ranking_scores
+from gradual.collab.models import CollabModelConfig, CollabNet, RatedItems, squash, unsquash
+from gradual.collab.recommender import KIND, ListsConfig
 from gradual.sources.ratings_file import RatingsError
 from gradual.sources.splits import part_rows
 from gradual.training.bundle import Bundle
@@ -59,6 +52,8 @@ class CollabConfig:
             does not count.
         negatives_power: An item is drawn by its number of ratings to this power; 0 draws all
             alike.
+        refit: After validation has said how many epochs are best, train once more on training and
+            validation ratings. Only test ratings can score that model.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -70,6 +65,7 @@ class CollabConfig:
     positive_from: float | None = None
     negatives: int = 8
     negatives_power: float = 0.5
+    refit: bool = False
 
     def __post_init__(self) -> None:
         if self.loss not in ("mse", "bpr", "softmax"):
@@ -173,8 +169,8 @@ class CollabTask(Task):
         """Move the model and the ratings to a device."""
         super().to(device)
         self._train, self._valid = self._train.to(device), self._valid.to(device)
-        if self.model.history is not None:
-            self.model.history = self.model.history.to(device)
+        if self.model.rated_items is not None:
+            self.model.rated_items = self.model.rated_items.to(device)
         if self._config.loss != "mse":
             self._drawn, self._log_share = self._drawn.to(device), self._log_share.to(device)
             self._taken = self._taken.to(device)
@@ -209,7 +205,9 @@ class CollabTask(Task):
         return -torch.cat([first, rest], 1).log_softmax(1)[:, 0].mean()
 
     def validate(self) -> dict[str, float]:
-        """Return error or ranking figures of the validation ratings."""
+        """Return error or ranking figures of the validation ratings, if there are any."""
+        if not len(self._valid):
+            return {}
         if self._config.loss == "mse":
             errors = self._ratings_of_valid() - self._valid.ratings
             mse = float(errors.double().square().mean())
@@ -249,25 +247,14 @@ class CollabTask(Task):
         return {f"valid_{name}": value for name, value in found.items()}
 
 
-def number_ids(ratings: pa.Table, parts: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Number the users and the items of the training ratings.
-
-    Returns:
-        Columns `number` and `id` of users, and of items; number 0 is for all others.
-    """
-    train = ratings.take(part_rows(parts, "train"))
-    return IdMap.fit(train["user"]).to_table(), IdMap.fit(train["item"]).to_table()
-
-
 def train_collab(
     ratings: pa.Table,
     parts: pa.Table,
-    user_ids: pa.Table,
-    item_ids: pa.Table,
     config: CollabConfig,
     *,
     items: pa.Table | None = None,
     users: pa.Table | None = None,
+    lists: ListsConfig | None = None,
     store: CheckpointStore | None = None,
     on_epoch: Callable[[dict[str, float], int], None] | None = None,
 ) -> tuple[Bundle, History]:
@@ -276,33 +263,40 @@ def train_collab(
     Args:
         ratings: Table of `gradual.collab.ratings.read_ratings`.
         parts: Table of `split_ratings`; learns from `train`, validates on `valid`.
-        user_ids: First table of `number_ids`.
-        item_ids: Second one.
         config: Model and training.
         items: Titles and properties of items, of `read_side`.
         users: Properties of users.
+        lists: What lists hold unless somebody asks for something else; goes with the model.
         store: Where checkpoints are kept.
         on_epoch: Gets each epoch's figures and its number, from 1.
 
     Returns:
         Bundle of kind ``collab``, to be used through `gradual.collab.recommender.Recommender`,
-        and what was measured.
+        and what was measured before the refit, if there is one.
 
     Raises:
         RatingsError: Rows are missing for what the configuration asks.
         NonFiniteLossError: Training diverged.
     """
-    setup = _set_up(ratings, parts, user_ids, item_ids, config, items, users)
-    model, net, train = setup.model, setup.task.model, setup.train
-    key = {
-        "model": model,
-        "loss": [config.loss, config.negatives, config.negatives_power, config.batch_size],
-        "data": [_hash(train), _hash(setup.valid)],
-        "side": {name: array_hash(tensor.numpy()) for name, tensor in setup.tensors.items()},
-    }
-    history = fit(
-        setup.task, config.training, name="Recommender", store=store, key=key, on_epoch=on_epoch
-    )
+    if config.refit and not len(part_rows(parts, "test")):
+        raise RatingsError(
+            "refit is true, so that the validation ratings are learned from, and there are no test "
+            "ratings to score the model on: give split.test, or set refit to false"
+        )
+    setup = _set_up(ratings, parts, config, items, users)
+    history = _fit(setup, config, config.training, "Recommender", store, on_epoch)
+    epochs = history.best_epoch or len(history.epochs)
+    noise = history.epochs[epochs - 1].get("valid_loss", 1.0)
+    if config.refit:
+        setup = _set_up(ratings, _learn_from_valid(parts), config, items, users)
+        _fit(
+            setup,
+            config,
+            config.training.shortened(epochs),
+            "Recommender, on validation ratings too",
+            None if store is None else CheckpointStore(store.path / "refit"),
+        )
+    net = setup.task.model
     metadata = {
         "users": setup.users.to_list(),
         "items": setup.items.to_list(),
@@ -312,31 +306,53 @@ def train_collab(
         "offset": net.offset,
         "time_edges": setup.edges,
         "loss": config.loss,
-        "noise": history.epochs[-1].get("valid_loss", 1.0),
-        "ratings": len(train),
+        "noise": noise,
+        "ratings": len(setup.train),
+        "learned_from": ["train", "valid"] if config.refit else ["train"],
+        "settings": (lists or ListsConfig()).settings,
     }
     bundle = Bundle(
         kind=KIND,
-        config=plain(model),
-        state=_state(net, setup.rated, train),
+        config=plain(setup.model),
+        state=_state(net, setup.rated, setup.train),
         metadata=metadata,
         dependencies={"users": setup.users.hash, "items": setup.items.hash},
     )
     return bundle, history
 
 
+def _fit(
+    setup: "_SetUp",
+    config: CollabConfig,
+    training: TrainingConfig,
+    name: str,
+    store: CheckpointStore | None,
+    on_epoch: Callable[[dict[str, float], int], None] | None = None,
+) -> History:
+    key = {
+        "model": setup.model,
+        "loss": [config.loss, config.negatives, config.negatives_power, config.batch_size],
+        "data": [_hash(setup.train), _hash(setup.valid)],
+        "side": {name: array_hash(tensor.numpy()) for name, tensor in setup.tensors.items()},
+    }
+    return fit(setup.task, training, name=name, store=store, key=key, on_epoch=on_epoch)
+
+
+def _learn_from_valid(parts: pa.Table) -> pa.Table:
+    part = parts["part"]
+    return pa.table({"part": pc.if_else(pc.equal(part, "valid"), "train", part)})
+
+
 def collab_task(
     ratings: pa.Table,
     parts: pa.Table,
-    user_ids: pa.Table,
-    item_ids: pa.Table,
     config: CollabConfig,
     *,
     items: pa.Table | None = None,
     users: pa.Table | None = None,
 ) -> CollabTask:
     """Return what `train_collab` trains, untrained: for the learning-rate range test."""
-    return _set_up(ratings, parts, user_ids, item_ids, config, items, users).task
+    return _set_up(ratings, parts, config, items, users).task
 
 
 @dataclass(frozen=True)
@@ -349,7 +365,7 @@ class _SetUp:
     items: IdMap
     train: Interactions
     valid: Interactions
-    rated: Rated
+    rated: RatedItems
     mean: float
     edges: list[float]
     side: dict[str, Any]
@@ -359,13 +375,12 @@ class _SetUp:
 def _set_up(
     ratings: pa.Table,
     parts: pa.Table,
-    user_ids: pa.Table,
-    item_ids: pa.Table,
     config: CollabConfig,
     items: pa.Table | None,
     users: pa.Table | None,
 ) -> _SetUp:
-    user_map, item_map = IdMap.from_table(user_ids), IdMap.from_table(item_ids)
+    known = ratings.take(part_rows(parts, "train"))
+    user_map, item_map = IdMap.fit(known["user"]), IdMap.fit(known["item"])
     for wanted, table, name in (
         (config.model.item_features, items, "item"),
         (config.model.user_features, users, "user"),
@@ -399,17 +414,17 @@ def _set_up(
             len(user_map),
             len(item_map),
             offset=unsquash(mean, model.y_range) if model.intercept else 0.0,
-            history=_capped(rated, model.max_history) if model.implicit else None,
+            rated_items=_capped(rated, model.max_history) if model.implicit else None,
             **tensors,
         )
     task = CollabTask(net, train, valid, config)
     return _SetUp(task, model, user_map, item_map, train, valid, rated, mean, edges, side, tensors)
 
 
-def _state(net: CollabNet, rated: Rated, train: Interactions) -> dict[str, Tensor]:
+def _state(net: CollabNet, rated: RatedItems, train: Interactions) -> dict[str, Tensor]:
     net = net.cpu()
-    if net.history is not None:
-        net.history = net.history.to(torch.device("cpu"))
+    if net.rated_items is not None:
+        net.rated_items = net.rated_items.to(torch.device("cpu"))
     users, items = net.rows()
     counts = torch.bincount(train.ids[:, 1].long() - net.users, minlength=net.items)
     state = {
@@ -463,21 +478,21 @@ def _liked(data: Interactions, least: float) -> Interactions:
     return Interactions(data.ids[rows], data.ratings[rows])
 
 
-def rated_items(train: Interactions, users: int) -> Rated:
+def rated_items(train: Interactions, users: int) -> RatedItems:
     """Return what each user has rated, user by user, items ascending."""
     user, item = train.ids.long().unbind(1)
     order = (user * (int(item.max()) + 1) + item).argsort()
     counts = torch.bincount(user, minlength=users)
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return Rated((item[order] - users).contiguous(), offsets)
+    return RatedItems((item[order] - users).contiguous(), offsets)
 
 
-def _capped(rated: Rated, most: int) -> Rated:
+def _capped(rated: RatedItems, most: int) -> RatedItems:
     counts = rated.offsets.diff()
     place = torch.arange(len(rated.items)) - rated.offsets[:-1].repeat_interleave(counts)
     kept = counts.clamp(max=most)
     offsets = torch.cat([kept.new_zeros(1), kept.cumsum(0)])
-    return Rated(rated.items[place < most], offsets)
+    return RatedItems(rated.items[place < most], offsets)
 
 
 def _titles(items: pa.Table | None, ids: IdMap) -> list[str | None]:

@@ -2,7 +2,10 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from gradual.collab.figures import FIGURES
 from gradual.pipelines.ratings import nodes
+
+_FIGURES = {name: f"{name}_figure" for name in FIGURES}
 
 
 def create_pipeline() -> Pipeline:
@@ -16,10 +19,16 @@ def create_pipeline() -> Pipeline:
                 name="read_ratings",
             ),
             Node(
-                func=nodes.read_items,
+                func=nodes.read_side,
                 inputs={"source": "items_source", "config": "params:items"},
                 outputs="items",
                 name="read_items",
+            ),
+            Node(
+                func=nodes.read_side,
+                inputs={"source": "users_source", "config": "params:users"},
+                outputs="users",
+                name="read_users",
             ),
             Node(
                 func=nodes.split_ratings,
@@ -28,51 +37,29 @@ def create_pipeline() -> Pipeline:
                 name="split_ratings",
             ),
             Node(
-                func=nodes.number_ids,
-                inputs={"ratings": "ratings", "rating_splits": "rating_splits"},
-                outputs=["user_ids", "item_ids"],
-                name="number_ids",
-            ),
-            Node(
                 func=nodes.train,
                 inputs={
                     "ratings": "ratings",
                     "rating_splits": "rating_splits",
-                    "user_ids": "user_ids",
-                    "item_ids": "item_ids",
                     "items": "items",
+                    "users": "users",
                     "checkpoints": "recommender_checkpoints",
                     "config": "params:recommender",
+                    "lists": "params:recommendations",
                 },
                 outputs=["recommender", "recommender_history"],
                 name="train_recommender",
             ),
             Node(
-                func=nodes.plot_training,
-                inputs="recommender_history",
-                outputs="recommender_training_plot",
-                name="plot_recommender_training",
-            ),
-            Node(
-                func=nodes.evaluate_ratings,
+                func=nodes.evaluate,
                 inputs={
                     "recommender": "recommender",
                     "ratings": "ratings",
                     "rating_splits": "rating_splits",
+                    "lists": "params:recommendations",
                 },
-                outputs=["predictions", "rating_scores"],
-                name="evaluate_ratings",
-            ),
-            Node(
-                func=nodes.evaluate_lists,
-                inputs={
-                    "recommender": "recommender",
-                    "ratings": "ratings",
-                    "rating_splits": "rating_splits",
-                    "config": "params:recommendations",
-                },
-                outputs="list_scores",
-                name="evaluate_lists",
+                outputs=["predictions", "held_out_scores", "verdicts"],
+                name="evaluate",
             ),
             Node(
                 func=nodes.evaluate_cold_start,
@@ -80,11 +67,28 @@ def create_pipeline() -> Pipeline:
                     "ratings": "ratings",
                     "rating_splits": "rating_splits",
                     "items": "items",
+                    "users": "users",
+                    "recommender": "recommender",
                     "config": "params:recommender",
+                    "lists": "params:recommendations",
                     "cold_start": "params:cold_start",
                 },
-                outputs=["new_user_scores", "new_item_scores"],
+                outputs="cold_start_scores",
                 name="evaluate_cold_start",
+            ),
+            Node(
+                func=nodes.summarise,
+                inputs={
+                    "recommender": "recommender",
+                    "ratings": "ratings",
+                    "rating_splits": "rating_splits",
+                    "predictions": "predictions",
+                    "held_out_scores": "held_out_scores",
+                    "cold_start_scores": "cold_start_scores",
+                    "verdicts": "verdicts",
+                },
+                outputs=["scores", "summary"],
+                name="summarise_scores",
             ),
             Node(
                 func=nodes.choose_onboarding,
@@ -108,25 +112,14 @@ def create_pipeline() -> Pipeline:
                 name="place_new_items",
             ),
             Node(
-                func=nodes.summarise,
-                inputs={
-                    "predictions": "predictions",
-                    "rating_scores": "rating_scores",
-                    "list_scores": "list_scores",
-                    "rating_splits": "rating_splits",
-                },
-                outputs="recommender_metrics",
-                name="summarise_scores",
-            ),
-            Node(
                 func=nodes.recommend,
-                inputs={"recommender": "recommender", "config": "params:recommendations"},
+                inputs="recommender",
                 outputs="recommendations",
                 name="recommend_to_each_user",
             ),
             Node(
                 func=nodes.explore,
-                inputs={"recommender": "recommender", "config": "params:recommendations"},
+                inputs={"recommender": "recommender", "lists": "params:recommendations"},
                 outputs=["similar_items", "item_biases", "item_components"],
                 name="explore_items",
             ),
@@ -139,56 +132,45 @@ def create_pipeline() -> Pipeline:
             Node(
                 func=nodes.draw,
                 inputs={
-                    "rating_scores": "rating_scores",
-                    "list_scores": "list_scores",
+                    "history": "recommender_history",
+                    "scores": "scores",
                     "item_components": "item_components",
                     "item_biases": "item_biases",
                 },
-                outputs=["scores_plot", "lists_plot", "components_plot", "biases_plot"],
-                name="draw_recommender_figures",
+                outputs=_FIGURES,
+                name="draw_figures",
             ),
             Node(
                 func=nodes.write_report,
                 inputs={
-                    "metrics": "recommender_metrics",
-                    "rating_scores": "rating_scores",
-                    "list_scores": "list_scores",
+                    "recommender": "recommender",
                     "ratings": "ratings",
                     "rating_splits": "rating_splits",
+                    "summary": "summary",
+                    "scores": "scores",
                     "recommendations": "recommendations",
                     "similar_items": "similar_items",
-                    "new_user_scores": "new_user_scores",
-                    "new_item_scores": "new_item_scores",
                     "onboarding": "onboarding",
                     "new_items": "new_items",
-                    "recommender": "recommender",
-                    "scores_plot": "scores_plot",
-                    "lists_plot": "lists_plot",
-                    "components_plot": "components_plot",
-                    "biases_plot": "biases_plot",
-                    "recommender_training_plot": "recommender_training_plot",
                     "config": "params:recommender",
+                    **_FIGURES,
                 },
                 outputs="report",
                 name="write_report",
             ),
             Node(
                 func=nodes.log_model,
-                inputs={
-                    "recommender": "recommender",
-                    "config": "params:recommendations",
-                    "registration": "params:registration",
-                },
+                inputs={"recommender": "recommender", "registration": "params:registration"},
                 outputs="logged_model",
                 name="log_recommender_model",
             ),
         ],
-        tags="collab",
+        tags="ratings",
     )
 
 
 def create_prediction_pipeline() -> Pipeline:
-    """Return the pipeline that answers a file of users or pairs, and one of newcomers' ratings."""
+    """Return the pipeline that answers a file of users or pairs, and one of new users' ratings."""
     return Pipeline(
         [
             Node(
@@ -202,15 +184,14 @@ def create_prediction_pipeline() -> Pipeline:
                 name="answer_questions",
             ),
             Node(
-                func=nodes.welcome,
+                func=nodes.fold_in_new_users,
                 inputs={
                     "recommender": "recommender",
                     "source": "newcomers_source",
                     "ratings": "params:ratings",
-                    "config": "params:recommendations",
                 },
                 outputs="newcomer_recommendations",
-                name="recommend_to_newcomers",
+                name="fold_in_new_users",
             ),
         ],
         tags="prediction",
@@ -226,9 +207,8 @@ def create_range_test_pipeline() -> Pipeline:
                 inputs={
                     "ratings": "ratings",
                     "rating_splits": "rating_splits",
-                    "user_ids": "user_ids",
-                    "item_ids": "item_ids",
                     "items": "items",
+                    "users": "users",
                     "config": "params:recommender",
                 },
                 outputs=["recommender_range_test", "recommender_range_test_plot"],

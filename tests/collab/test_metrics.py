@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from gradual.collab.ranking import (
-    bootstrap_interval,
-    list_figures,
+from gradual.collab.metrics import (
+    HeldOut,
+    list_metrics,
     per_user_scores,
     ranking_scores,
+    relevant_level,
 )
+from gradual.results.metrics import metric_named
 
 
 def test_a_list_is_scored_as_by_hand():
@@ -39,20 +41,24 @@ def test_users_without_held_out_items_do_not_count_and_gaps_are_no_hits():
         ranking_scores(np.array([[1]]), np.array([5]), np.array([1]), np.array([2]))
 
 
+def scored(name, top, truth):
+    return metric_named(name).score(truth, top)
+
+
 def test_coverage_and_popularity():
-    popularity = np.array([0, 10, 2, 4])
-    found = list_figures(np.array([[1, 2], [1, -1]]), popularity, np.array([2, 3]), 3)
-    assert found["coverage"] == pytest.approx(2 / 3)
-    assert found["popularity"] == pytest.approx(22 / 3)
-    assert found["popularity_lift"] == pytest.approx(22 / 9)
+    counts, top = np.array([0, 10, 2, 4]), np.array([[1, 2], [1, -1]])
+    truth = HeldOut(np.array([1, 2]), np.array([1, 2]), np.array([2, 3]), counts, 3)
+    assert scored("coverage", top, truth).value == pytest.approx(2 / 3)
+    assert scored("popularity_lift", top, truth).value == pytest.approx(22 / 9)
+    assert scored("hit_rate", top, truth).value == 0.5
+    assert [metric.title for metric in list_metrics(5)][:2] == ["NDCG@5", "Recall@5"]
 
 
-def test_intervals_by_groups_are_wider_where_a_groups_values_are_alike():
-    rng = np.random.default_rng(1)
-    groups = np.repeat(np.arange(20), 50)
-    values = rng.normal(size=20)[groups] + 0.1 * rng.normal(size=1000)
-    alone, grouped = bootstrap_interval(values), bootstrap_interval(values, groups)
-    assert grouped[0] < alone[0] < values.mean() < alone[1] < grouped[1]
-    low, high = bootstrap_interval(values**2, groups, root=True)
-    assert low < np.sqrt((values**2).mean()) < high
-    assert bootstrap_interval(values, groups) == grouped
+def test_the_better_half_of_the_ratings_is_relevant_unless_another_level_is_given(caplog):
+    ratings = np.array([1.0, 2, 2, 3, 3, 3])
+    assert relevant_level(ratings, None) == 3
+    assert relevant_level(ratings, 2.0) == 2
+    assert relevant_level(np.ones(5), None) == 1
+    assert not caplog.messages
+    assert relevant_level(ratings, 4.0) == 3
+    assert "no training rating is above 3" in caplog.text
