@@ -12,9 +12,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import yaml
 from pydantic import RootModel
 
+from gradual.configuration.loader import ConfigLoader
+from gradual.settings import CONFIG_LOADER_ARGS
 from gradual.text.classifier import ClassifierConfig
 from gradual.text.language_model import LanguageModelConfig
 
@@ -68,11 +69,8 @@ def train(corpus: Path, work: Path, seconds: float, every: float) -> list[object
 
 def test_the_recipe_is_that_of_conf_full(script: ModuleType, project: Path) -> None:
     ours = script.recipe("full", 300)
-    source = yaml.safe_load((project / "conf/full/imdb/parameters.yml").read_text())["imdb"]
-    source["classifier"]["model"] |= {
-        "output_dropout": 0.4, "hidden_dropout": 0.3, "input_dropout": 0.4,
-        "embedding_dropout": 0.05, "weight_dropout": 0.5,
-    }  # fmt: skip
+    loader = ConfigLoader(str(project / "conf"), env="full", **CONFIG_LOADER_ARGS)
+    source = loader["parameters"]["imdb"]
     for config, kind, name in (
         (ours[0], LanguageModelConfig, "language_model"),
         (ours[1], ClassifierConfig, "classifier"),

@@ -25,11 +25,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import torch
-from kedro.config import OmegaConfigLoader
 from pydantic import TypeAdapter
 
+from gradual.configuration.loader import ConfigLoader
 from gradual.io import BundleDataset, CorpusDataset, VocabularyDataset
 from gradual.results.classification import wilson_interval
+from gradual.settings import CONFIG_LOADER_ARGS
 from gradual.text.classifier import ClassifierConfig, predict_probabilities, train_classifier
 from gradual.text.language_model import LanguageModelConfig, train_language_model
 from gradual.training.bundle import Bundle
@@ -45,13 +46,7 @@ class Lesson:
     """The lesson's reviews and recipes, as the pipeline has stored and configured them."""
 
     def __init__(self, project: Path, epochs: int) -> None:
-        conf = OmegaConfigLoader(
-            str(project / "conf"),
-            env="lesson",
-            base_env="base",
-            default_run_env="local",
-            merge_strategy={"parameters": "soft"},
-        )
+        conf = ConfigLoader(str(project / "conf"), env="lesson", **CONFIG_LOADER_ARGS)
         imdb = conf["parameters"]["imdb"]
         data = project / conf["globals"]["data"]
         language_model = TypeAdapter(LanguageModelConfig).validate_python(imdb["language_model"])

@@ -1,192 +1,86 @@
-"""The project's pipelines by name: what ``kedro run --pipeline=NAME`` can run."""
+"""The project's pipelines by name: what ``kedro run --pipeline=NAME`` can run.
 
+They are made from `sources.yml`, see `gradual.configuration.sources`.
+"""
+
+import importlib
+import os
 import warnings
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
 
+from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
+from kedro.utils import find_kedro_project
 
-from gradual.pipelines import ratings, tables
-from gradual.pipelines.texts import pipeline as texts
+from gradual.configuration.errors import ConfigurationError
+from gradual.configuration.loader import ConfigLoader
+from gradual.configuration.sources import KINDS, Source
+from gradual.pipelines import Build
 
 # Where a pipeline reads another namespace's data Kedro suspects a slip.
 warnings.filterwarnings("ignore", "One or more dataset names contain '.'", UserWarning)
 
+_loader: ConfigLoader | None = None  # of the session that has been created last
 
-def text_pipeline(namespace: str, source: str | None = None) -> Pipeline:
-    """Return texts → language model → classifier for the data source called `namespace`.
 
-    Args:
-        namespace: Name of the data source; its catalog entries and parameters begin with it.
-        source: Another data source whose files are read, with the settings of this one.
+class LazyPipeline(Pipeline):
+    """A pipeline that is built when it is first looked into.
 
-    Returns:
-        The whole text pipeline under that namespace.
+    The names of all pipelines are known from `sources.yml` alone; their nodes import the methods
+    with what they need, which takes seconds.
     """
-    return Pipeline(texts.create_pipeline(), namespace=namespace, inputs=_files_of(source))
+
+    def __init__(self, build: Build) -> None:
+        """Keep what builds it."""
+        self._build = build
+
+    def __getattr__(self, name: str) -> Any:
+        """Build the pipeline: only called for attributes that are not there yet."""
+        if name.startswith("__") or "_build" not in vars(self):
+            raise AttributeError(name)
+        build = self._build
+        del self._build
+        vars(self).update(vars(build()))
+        return getattr(self, name)
 
 
-def pretraining_pipeline(namespace: str, source: str | None = None) -> Pipeline:
-    """Return texts → language model → model registry for the data source called `namespace`.
-
-    Args:
-        namespace: Name of the data source; its catalog entries and parameters begin with it.
-        source: Another data source whose files are read, with the settings of this one.
-
-    Returns:
-        What pretrains a language model for other sources to start from.
-    """
-    pretraining = texts.create_pipeline("language_model")
-    return Pipeline(pretraining, namespace=namespace, inputs=_files_of(source))
-
-
-def range_test_pipeline(namespace: str) -> Pipeline:
-    """Return the learning-rate range tests of the text pipeline called `namespace`.
-
-    They read what ``kedro run --pipeline=<namespace>`` has stored.
-    """
-    return Pipeline(texts.create_range_test_pipeline(), namespace=namespace)
-
-
-def generation_pipeline(namespace: str) -> Pipeline:
-    """Return the pipeline that writes texts with the language model of `namespace`.
-
-    It reads what ``kedro run --pipeline=<namespace>`` has stored, and ``generation`` of that
-    namespace's parameters.
-    """
-    return Pipeline(texts.create_generation_pipeline(), namespace=namespace)
-
-
-def classifier_pipeline(namespace: str) -> Pipeline:
-    """Return texts → classifier on a language model that another pipeline has trained.
-
-    The catalog entry ``<namespace>.language_model`` names it; it is read, never trained.
-    """
-    return Pipeline(texts.create_pipeline(has_language_model=True), namespace=namespace)
-
-
-def text_prediction_pipeline(namespace: str) -> Pipeline:
-    """Return the pipeline that classifies `<namespace>.new_rows` with the stored classifier."""
-    return Pipeline(texts.create_prediction_pipeline(), namespace=namespace)
-
-
-def ensemble_pipeline(namespace: str, forward: str, backward: str) -> Pipeline:
-    """Return two text pipelines on the same files, and the mean of their classifiers.
-
-    Trainings that are finished are not redone; ``--tags=text_ensemble`` runs the last part alone,
-    on what both have stored.
-
-    Args:
-        namespace: Name of the ensemble.
-        forward: Name of the data source.
-        backward: Name under which the same files are read backwards.
-
-    Returns:
-        Everything from the files to the ensemble's report.
-    """
-    ensemble = Pipeline(
-        texts.create_ensemble_pipeline(),
-        namespace=namespace,
-        inputs={
-            "forward_predictions": f"{forward}.predictions",
-            "backward_predictions": f"{backward}.predictions",
-            "forward_classifier": f"{forward}.classifier",
-            "backward_classifier": f"{backward}.classifier",
-            "documents": f"{forward}.documents",
-        },
-    )
-    return text_pipeline(forward) + text_pipeline(backward, source=forward) + ensemble
-
-
-def ensemble_prediction_pipeline(namespace: str, forward: str, backward: str) -> Pipeline:
-    """Return the pipeline that classifies `<forward>.new_rows` with both stored classifiers.
-
-    Args:
-        namespace: Name of the ensemble.
-        forward: Name of the data source.
-        backward: Name under which the same files are read backwards.
-    """
-    return Pipeline(
-        texts.create_ensemble_prediction_pipeline(),
-        namespace=namespace,
-        inputs={
-            "new_rows": f"{forward}.new_rows",
-            "forward_classifier": f"{forward}.classifier",
-            "backward_classifier": f"{backward}.classifier",
-        },
-        parameters={"params:tokenizer": f"params:{forward}.tokenizer"},
-    )
-
-
-def tabular_pipeline(namespace: str) -> Pipeline:
-    """Return table → net beside its rivals → report for the data source called `namespace`.
-
-    Args:
-        namespace: Name of the data source; its catalog entries and parameters begin with it.
-
-    Returns:
-        The whole pipeline on that table.
-    """
-    return Pipeline(tables.create_pipeline(), namespace=namespace)
-
-
-def tabular_prediction_pipeline(namespace: str) -> Pipeline:
-    """Return the pipeline that predicts `<namespace>.new_rows` with the stored model."""
-    return Pipeline(tables.create_prediction_pipeline(), namespace=namespace)
-
-
-def tabular_range_test_pipeline(namespace: str) -> Pipeline:
-    """Return the learning-rate range test of the net of `namespace`, on what is stored."""
-    return Pipeline(tables.create_range_test_pipeline(), namespace=namespace)
-
-
-def _files_of(source: str | None) -> dict[str, str]:
-    """Return where a text pipeline finds its files, if they are another data source's."""
-    if source is None:
-        return {}
-    return {name: f"{source}.{name}" for name in ("source", "unlabelled_source")}
-
-
-def ratings_pipeline(namespace: str) -> Pipeline:
-    """Return ratings → recommender → lists for the data source called `namespace`."""
-    return Pipeline(ratings.create_pipeline(), namespace=namespace)
-
-
-def ratings_prediction_pipeline(namespace: str) -> Pipeline:
-    """Return the pipeline that answers a file with what ``--pipeline=<namespace>`` has stored."""
-    return Pipeline(ratings.create_prediction_pipeline(), namespace=namespace)
-
-
-def ratings_range_test_pipeline(namespace: str) -> Pipeline:
-    """Return the learning-rate range test of the recommender called `namespace`."""
-    return Pipeline(ratings.create_range_test_pipeline(), namespace=namespace)
+def use(loader: ConfigLoader) -> None:
+    """Make the pipelines from what this loader reads, from now on."""
+    global _loader
+    _loader = loader
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return every pipeline by the name that ``kedro run --pipeline=`` takes."""
-    wikitext = pretraining_pipeline("wikitext")
-    imdb = text_pipeline("imdb")
-    adult = tabular_pipeline("adult")
-    movielens = ratings_pipeline("movielens")
-    return {
-        "wikitext": wikitext,
-        "wikitext_backwards": pretraining_pipeline("wikitext_backwards", source="wikitext"),
-        "wikitext_generate": generation_pipeline("wikitext"),
-        "imdb": imdb,
-        "imdb_backwards": text_pipeline("imdb_backwards", source="imdb"),
-        "imdb_ensemble": ensemble_pipeline("imdb_ensemble", "imdb", "imdb_backwards"),
-        "imdb_magazine": classifier_pipeline("imdb_magazine"),
-        "imdb_predict": text_prediction_pipeline("imdb"),
-        "imdb_ensemble_predict": ensemble_prediction_pipeline(
-            "imdb_ensemble", "imdb", "imdb_backwards"
-        ),
-        "imdb_generate": generation_pipeline("imdb"),
-        "imdb_backwards_generate": generation_pipeline("imdb_backwards"),
-        "imdb_range_test": range_test_pipeline("imdb"),
-        "adult": adult,
-        "adult_predict": tabular_prediction_pipeline("adult"),
-        "adult_range_test": tabular_range_test_pipeline("adult"),
-        "shop_sales": tabular_pipeline("shop_sales"),
-        "movielens": movielens,
-        "movielens_predict": ratings_prediction_pipeline("movielens"),
-        "movielens_range_test": ratings_range_test_pipeline("movielens"),
-        "__default__": wikitext + imdb + adult + movielens,
-    }
+    """Return every pipeline by the name that ``kedro run --pipeline=`` takes.
+
+    Raises:
+        ConfigurationError: `sources.yml` cannot be used; the message says what to write.
+    """
+    sources = (_loader or _default_loader()).sources
+    pipelines: dict[str, Pipeline] = {}
+    owners: dict[str, Source] = {}
+    for source in sources.values():
+        kind = KINDS[source.kind]
+        made = importlib.import_module(kind.module).pipelines(source.name, **source.options)
+        for name, build in made.items():
+            if name in pipelines:
+                raise ConfigurationError(
+                    f"sources.yml: {owners[name].name} and {source.name} both make the pipeline "
+                    f"{name}: give one of the two another name"
+                )
+            pipelines[name], owners[name] = LazyPipeline(build), source
+    chosen = [name for name, source in sources.items() if source.default] or list(sources)
+    pipelines["__default__"] = LazyPipeline(
+        lambda: reduce(add, (pipelines[name] for name in chosen), Pipeline([]))
+    )
+    return pipelines
+
+
+def _default_loader() -> ConfigLoader:
+    """Return what reads the project's `conf/` where there is no session: `kedro registry list`."""
+    project = find_kedro_project(Path.cwd()) or Path.cwd()
+    conf = project / settings.CONF_SOURCE
+    return ConfigLoader(str(conf), env=os.environ.get("KEDRO_ENV"), **settings.CONFIG_LOADER_ARGS)

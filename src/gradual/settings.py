@@ -3,17 +3,16 @@
 import logging
 import warnings
 
-from kedro.config import OmegaConfigLoader
-
-from gradual.hooks import TrackingHook
+from gradual.configuration.loader import ConfigLoader
+from gradual.hooks import ConfigurationHook, TrackingHook
 
 # The project's hook is kedro-mlflow's with readable parameters, so the plugin's own, which installs
 # itself by entry point, must not run beside it: every run would be tracked twice. Plugins are named
 # as their metadata spells them.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-mlflow")
-HOOKS = (TrackingHook(),)
+HOOKS = (ConfigurationHook(), TrackingHook())
 
-CONFIG_LOADER_CLASS = OmegaConfigLoader
+CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

@@ -61,6 +61,20 @@ def project_clone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return _clone(project, tmp_path_factory.mktemp("shared") / "gradual")
 
 
+def _add_source(workspace: Path, line: str, files: dict[str, str]) -> None:
+    with (workspace / "conf/base/sources.yml").open("a") as listed:
+        listed.write(line.rstrip() + "\n")
+    for name, content in files.items():
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).write_text(content)
+
+
+@pytest.fixture(scope="session")
+def add_source() -> Callable[[Path, str, dict[str, str]], None]:
+    """Adds a source to a clone: its line of sources.yml, and its files by name."""
+    return _add_source
+
+
 @pytest.fixture(scope="session")
 def trial(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Gives a clone of the project in which `kedro run --env=tiny` of a pipeline has ended well."""

@@ -10,9 +10,10 @@ from subprocess import CompletedProcess
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.config import OmegaConfigLoader
 from pydantic import TypeAdapter
 
+from gradual.configuration.loader import ConfigLoader
+from gradual.settings import CONFIG_LOADER_ARGS
 from gradual.tabular.contest import ContestConfig
 from gradual.tabular.engine import EngineConfig
 from gradual.tabular.interpretation import InterpretationConfig
@@ -171,8 +172,8 @@ def test_another_table_is_what_the_page_shows(project: Path, page_name: str) -> 
     for name in ("conf/base/shop_sales/catalog.yml", "conf/base/shop_sales/parameters.yml"):
         (shown,) = re.findall(rf"`{name}`.*?```yaml\n(.*?)```", page, re.DOTALL)
         assert shown == (project / name).read_text()
-    (line,) = re.findall(r"```python\n( +\"shop_sales\": .*\n)```", page)
-    assert line in (project / "src/gradual/pipeline_registry.py").read_text()
+    (line,) = re.findall(r"```yaml\n(shop_sales: .*\n)```", page)
+    assert line in (project / "conf/base/sources.yml").read_text()
 
 
 @pytest.mark.parametrize("environment", ["base", "lesson", "full", "tiny"])
@@ -180,10 +181,7 @@ def test_another_table_is_what_the_page_shows(project: Path, page_name: str) -> 
 def test_the_parameters_of_every_environment_are_valid(
     project: Path, environment: str, source: str
 ) -> None:
-    loader = OmegaConfigLoader(
-        str(project / "conf"), env=environment, base_env="base", default_run_env="local",
-        merge_strategy={"parameters": "soft"},
-    )  # fmt: skip
+    loader = ConfigLoader(str(project / "conf"), env=environment, **CONFIG_LOADER_ARGS)
     parameters = loader["parameters"][source]
     for name, config in {
         "preprocessing": PreprocessingConfig, "target": TargetConfig, "rows": RowsConfig,

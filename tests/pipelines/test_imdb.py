@@ -91,10 +91,10 @@ def test_a_changed_recipe_trains_anew_and_the_log_says_why(
     tiny: Path, kedro: Kedro, tmp_path: Path
 ) -> None:
     workspace = shutil.copytree(tiny, tmp_path / "gradual")
-    parameters = workspace / "conf/tiny/imdb/parameters.yml"
-    changed = yaml.safe_load(parameters.read_text())
-    changed["imdb"]["classifier"]["training"]["phases"][0]["lr"] = 0.02
-    parameters.write_text(yaml.safe_dump(changed))
+    recipes = workspace / "conf/base/recipes/texts.yml"
+    changed = yaml.safe_load(recipes.read_text())
+    changed["tiny"]["classifier"]["training"]["phases"][0]["lr"] = 0.02
+    recipes.write_text(yaml.safe_dump(changed))
     result = kedro(
         workspace, "run", "--pipeline=imdb", "--env=tiny", "--nodes=imdb.train_classifier"
     )
@@ -105,9 +105,9 @@ def test_a_changed_recipe_trains_anew_and_the_log_says_why(
 
 
 def test_a_misspelt_parameter_is_refused_before_any_node_runs(clone: Path, kedro: Kedro) -> None:
-    parameters = clone / "conf/tiny/imdb/parameters.yml"
-    parameters.write_text(parameters.read_text().replace("max_size:", "max_sizes:"))
-    result = kedro(clone, "run", "--pipeline=imdb", "--env=tiny")
+    result = kedro(
+        *(clone, "run", "--pipeline=imdb", "--env=tiny"), "--params=imdb.vocabulary.max_sizes=9"
+    )
     assert result.returncode != 0
     assert "max_sizes" in result.stdout
     assert "Running node" not in result.stdout

@@ -15,6 +15,7 @@ import pytest
 from gradual.collab.figures import FIGURES
 
 Kedro = Callable[..., CompletedProcess[str]]
+AddSource = Callable[[Path, str, dict[str, str]], None]
 
 
 @pytest.fixture(scope="module")
@@ -139,18 +140,14 @@ def test_answers_leave_out_what_the_lists_leave_out(workspace: Path) -> None:
 
 
 def test_another_file_of_purchases_by_configuration(
-    project: Path, workspace: Path, kedro: Kedro
+    project: Path, workspace: Path, kedro: Kedro, add_source: AddSource
 ) -> None:
     """The example of docs/ratings.md, typed out of the page."""
     page = (project / "docs/ratings.md").read_text()
     files = re.findall(r"`(conf/base/shop/\w+\.yml)`.*?```yaml\n(.*?)```", page, re.DOTALL)
     assert [Path(name).name for name, _ in files] == ["catalog.yml", "parameters.yml"]
-    for name, content in files:
-        (workspace / name).parent.mkdir(exist_ok=True)
-        (workspace / name).write_text(content)
-    (line,) = re.findall(r"```python\n( +\"shop\": .*\n)```", page)
-    registry = workspace / "src/gradual/pipeline_registry.py"
-    registry.write_text(registry.read_text().replace("    return {\n", "    return {\n" + line))
+    (line,) = re.findall(r"```yaml\n(shop: .*\n)```", page)
+    add_source(workspace, line, dict(files))
     folder = workspace / "data/01_raw/shop"
     folder.mkdir()
     rows = [

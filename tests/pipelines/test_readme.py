@@ -9,23 +9,17 @@ from subprocess import CompletedProcess
 import pandas as pd
 
 Kedro = Callable[..., CompletedProcess[str]]
+AddSource = Callable[[Path, str, dict[str, str]], None]
 
 
-def test_own_texts_need_two_yaml_files_and_one_registry_line(
-    project: Path, clone: Path, kedro: Kedro
+def test_own_texts_need_one_line_and_two_small_files(
+    project: Path, clone: Path, kedro: Kedro, add_source: AddSource
 ) -> None:
     readme = (project / "README.md").read_text()
     files = re.findall(r"`(conf/base/tickets/\w+\.yml)`.*?```yaml\n(.*?)```", readme, re.DOTALL)
-    assert [name for name, _ in files] == [
-        "conf/base/tickets/catalog.yml",
-        "conf/base/tickets/parameters.yml",
-    ]
-    for name, content in files:
-        (clone / name).parent.mkdir(exist_ok=True)
-        (clone / name).write_text(content)
-    (line,) = re.findall(r"```python\n( +\"tickets\": .*\n)```", readme)
-    registry = clone / "src/gradual/pipeline_registry.py"
-    registry.write_text(registry.read_text().replace("    return {\n", "    return {\n" + line))
+    assert [Path(name).name for name, _ in files] == ["catalog.yml", "parameters.yml"]
+    (line,) = re.findall(r"```yaml\n(tickets: .*\n)```", readme)
+    add_source(clone, line, dict(files))
 
     folder = clone / "data/01_raw/tickets"
     folder.mkdir()

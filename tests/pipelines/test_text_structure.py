@@ -15,13 +15,11 @@ from gradual.text.classifier import TextClassifier
 from gradual.training.bundle import load_bundle
 
 Kedro = Callable[..., CompletedProcess[str]]
+AddSource = Callable[[Path, str, dict[str, str]], None]
 
 WORDS = {"billing": "invoice payment refund", "network": "line router signal", "praise": "thanks"}
 CATALOG = """
 notes.source: {type: gradual.io.RemoteArchiveDataset, filepath: data/01_raw/notes/notes.csv}
-notes.unlabelled_source: {type: gradual.io.RemoteArchiveDataset}
-notes.pretrained_language_model:
-  {type: gradual.io.BundleDataset, filepath: null, kind: language_model}
 """
 PARAMETERS = """
 notes:
@@ -29,9 +27,7 @@ notes:
     text_columns: [title, body]
     label_columns: [billing, network, praise]
     test: {method: random, fraction: 0.25, seed: 1}
-  language_model_split: ${_text_small.language_model_split}
   classifier_split: {method: random, fraction: 0.2, seed: 1, stratify: label}
-  tokenizer: ${_text_small.tokenizer}
   vocabulary: {min_frequency: 2}
   language_model:
     model: {embedding_size: 16, hidden_size: 16, layers: 1}
@@ -63,15 +59,11 @@ def notes(n: int = 320) -> pd.DataFrame:
 
 
 @pytest.fixture
-def finished(clone: Path, kedro: Kedro) -> Path:
+def finished(clone: Path, kedro: Kedro, add_source: AddSource) -> Path:
     """A clone in which the pipeline has ended well."""
-    folder = clone / "conf/base/notes"
-    folder.mkdir()
-    (folder / "catalog.yml").write_text(CATALOG)
-    (folder / "parameters.yml").write_text(PARAMETERS)
-    registry = clone / "src/gradual/pipeline_registry.py"
-    line = '        "notes": text_pipeline("notes"),\n'
-    registry.write_text(registry.read_text().replace("    return {\n", "    return {\n" + line, 1))
+    files = {"catalog.yml": CATALOG, "parameters.yml": PARAMETERS}
+    files = {f"conf/base/notes/{name}": content for name, content in files.items()}
+    add_source(clone, "notes: texts", files)
     (clone / "data/01_raw/notes").mkdir()
     notes().to_csv(clone / "data/01_raw/notes/notes.csv", index=False)
     result = kedro(clone, "run", "--pipeline=notes")

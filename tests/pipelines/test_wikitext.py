@@ -31,7 +31,7 @@ def test_imdb_starts_from_what_wikitext_registers(clone: Path, kedro: Kedro) -> 
 
     start = f"models:/{logged['registered_name']}@{logged['alias']}"
     result = kedro(
-        clone, "run", "--pipeline=imdb", "--env=tiny", f"--params=imdb_start={start}",
+        clone, "run", "--pipeline=imdb", "--env=tiny", f"--params=imdb.start={start}",
         "--to-nodes=imdb.evaluate_language_model",
     )  # fmt: skip
     assert result.returncode == 0, result.stdout

@@ -1,7 +1,13 @@
-from gradual.pipelines.ratings.pipeline import (
-    create_pipeline,
-    create_prediction_pipeline,
-    create_range_test_pipeline,
-)
+"""Ratings to recommenders."""
 
-__all__ = ["create_pipeline", "create_prediction_pipeline", "create_range_test_pipeline"]
+from gradual.pipelines import Build, under
+
+
+def pipelines(name: str) -> dict[str, Build]:
+    """Return what builds each pipeline of ratings, by the name that ``kedro run`` takes."""
+    package = "gradual.pipelines.ratings.pipeline"
+    return {
+        name: under(name, f"{package}:create_pipeline"),
+        f"{name}_predict": under(name, f"{package}:create_prediction_pipeline"),
+        f"{name}_range_test": under(name, f"{package}:create_range_test_pipeline"),
+    }

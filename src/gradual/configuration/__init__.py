@@ -1,0 +1,1 @@
+"""What `conf/` says: sources and their kinds, recipes, artifacts; and the checks before a run."""

@@ -1,0 +1,183 @@
+"""The config loader: `conf/` read as sources, recipes and artifacts."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kedro.config import MissingConfigException, OmegaConfigLoader
+from omegaconf import OmegaConf
+
+from gradual.configuration.artifacts import catalog_entries
+from gradual.configuration.errors import ConfigurationError, nearest
+from gradual.configuration.merge import merge
+from gradual.configuration.sources import KINDS, Run, Source, read_sources, runs_of
+
+DEFAULT_RECIPE = "small"
+# What a source's parameters may hold beside the groups that its nodes take.
+RESERVED = ("recipe", "start", "backwards", "ensemble", "folds")
+
+
+class ConfigLoader(OmegaConfigLoader):
+    """Kedro's loader, for which a source writes only what differs from the recipe of its kind.
+
+    - `sources`: `sources.yml`, see `gradual.configuration.sources`.
+    - `parameters`: for each source and each variant of it, the recipe of its kind (by the source's
+      `recipe`, else by `recipes` in `globals.yml`), under what the source's files say, in base and
+      in the environment, under `--params`.
+    - `catalog`: what `artifacts.yml` lists, for each source and variant; entries of catalog files
+      win.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As Kedro's; it reads three more kinds of files."""
+        files = {"sources": "sources.yml", "artifacts": "artifacts.yml"}
+        files |= {_recipes_key(kind): f"recipes/{kind}.yml" for kind in KINDS}
+        patterns = {key: [name] for key, name in files.items()}
+        kwargs["config_patterns"] = patterns | (kwargs.get("config_patterns") or {})
+        soft = dict.fromkeys(files, "soft")
+        kwargs["merge_strategy"] = soft | (kwargs.get("merge_strategy") or {})
+        self._read: dict[str, dict[str, Any]] = {}  # each file is parsed once
+        super().__init__(*args, **kwargs)
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """Return one kind of configuration, with sources, recipes and artifacts worked in.
+
+        Raises:
+            ConfigurationError: Something there cannot be used; the message says what to write.
+        """
+        if key in self.data or key not in ("parameters", "catalog"):
+            config: dict[str, Any] = super().__getitem__(key)
+            return config
+        if key not in self._read:
+            config = super().__getitem__(key)
+            if key == "parameters":
+                config = merge(config, self.runtime_params or {})
+            if self.sources:
+                worked_in = self._parameters if key == "parameters" else self._catalog
+                config = worked_in(config)
+            self._read[key] = config
+        return deepcopy(self._read[key])
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """The sources by name; empty where there is no `sources.yml`."""
+        return read_sources(self._optional("sources"))
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """Sources and their variants by name."""
+        return runs_of(self.sources)
+
+    def recipe_of(self, source: Source, name: str | None = None) -> dict[str, Any]:
+        """Return the parameters of a recipe for that source's kind.
+
+        Args:
+            source: The source.
+            name: Name of the recipe; None takes the environment's.
+        """
+        recipes = self._optional(_recipes_key(source.kind))
+        chosen = name or self._globals.get("recipes", {}).get(source.kind, DEFAULT_RECIPE)
+        if chosen not in recipes:
+            raise ConfigurationError(
+                f"{source.name}: there is no recipe {chosen!r} in conf/base/recipes/"
+                f"{source.kind}.yml, only {', '.join(recipes)}.{nearest(str(chosen), recipes)}"
+            )
+        recipe = dict(recipes[chosen])
+        below = recipe.pop("recipe", None)
+        return merge(self.recipe_of(source, below), recipe) if below else recipe
+
+    def _optional(self, key: str) -> dict[str, Any]:
+        if key not in self._read:
+            try:
+                self._read[key] = super().__getitem__(key)
+            except MissingConfigException:
+                self._read[key] = {}
+        return self._read[key]
+
+    def _catalog(self, config: dict[str, Any]) -> dict[str, Any]:
+        parameters = self["parameters"]
+        entries = catalog_entries(self._optional("artifacts"), self.runs, self._globals["data"])
+        for name in self.runs:
+            start = parameters[name].get("start")
+            if start is not None:  # what its language model starts from, instead of random weights
+                entries[f"{name}.pretrained_language_model"]["filepath"] = start
+        return entries | config
+
+    def _parameters(self, written: dict[str, Any]) -> dict[str, Any]:
+        runs = self.runs
+        for name in written:
+            if name not in runs and not name.startswith("_"):
+                raise ConfigurationError(
+                    f"{self._file_of(name)}: {name} is no source.{nearest(name, runs)} Sources are "
+                    f"listed in conf/base/sources.yml, each with its kind: `{name}: tables`"
+                )
+        merged: dict[str, Any] = {}
+        for name, run in runs.items():
+            source = written.get(run.source.name) or {}
+            if not run.variant:
+                merged[name] = self._of_source(run.source, source)
+            else:
+                merged[name] = merge(
+                    _variant(merged[run.source.name], run), written.get(name) or {}
+                )
+        return merged
+
+    def _of_source(self, source: Source, written: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(written, Mapping):
+            raise ConfigurationError(
+                f"{self._file_of(source.name)}: {source.name} is {written!r}: write a mapping of "
+                "groups of parameters"
+            )
+        return merge(self.recipe_of(source, written.get("recipe")), written)
+
+    def _file_of(self, name: str) -> str:
+        if name in (self.runtime_params or {}):
+            return "--params"
+        base, env, *_ = self._read_raw_config("parameters")
+        for path, config in [*env.items(), *base.items()]:
+            if name in config:
+                return str(path.relative_to(Path(self.conf_source).parent))
+        raise KeyError(name)
+
+    # Kedro merges --params into the files of each environment before it merges environments;
+    # here they come last, and environments merge by the rule that recipes and sources do.
+
+    def _merge_and_resolve(self, key: str, config_per_file: dict[Path, Any]) -> Any:
+        if key != "parameters" or not config_per_file:
+            return super()._merge_and_resolve(key, config_per_file)
+        files = OmegaConf.unsafe_merge(*config_per_file.values())
+        return OmegaConf.to_container(files, resolve=True)
+
+    def _merge_configs(
+        self, config: dict[str, Any], env_config: dict[str, Any], key: str, env_path: str
+    ) -> Any:
+        if key == "parameters":
+            return merge(config, env_config)
+        return super()._merge_configs(config, env_config, key, env_path)
+
+
+def _recipes_key(kind: str) -> str:
+    return f"recipes/{kind}"
+
+
+def _variant(source: Mapping[str, Any], run: Run) -> dict[str, Any]:
+    """Return the parameters of a variant, made from those of its source."""
+    own = {name: value for name, value in source.items() if name not in RESERVED}
+    if run.variant == "backwards":
+        return merge(own, {"tokenizer": {"backwards": True}}, source.get("backwards") or {})
+    if run.variant == "ensemble":
+        return merge(own, source.get("ensemble") or {})
+    overrides = source.get("folds") or []
+    override = overrides[run.fold - 1] if run.fold <= len(overrides) else {}
+    return merge(_numbered(own, run.fold), override)
+
+
+def _numbered(parameters: Mapping[str, Any], fold: int) -> dict[str, Any]:
+    """Return the parameters with the number of the fold in each split by `method: folds`."""
+    numbered = {
+        name: _numbered(value, fold) if isinstance(value, Mapping) else value
+        for name, value in parameters.items()
+    }
+    return numbered | ({"fold": fold} if numbered.get("method") == "folds" else {})
