@@ -14,18 +14,18 @@ import json
 import logging
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from gradual.results.classification import wilson_interval
-from gradual.results.contest import compare
+from gradual.results.scores import wilson
+from gradual.results.table import Answers, score_models, value_of
 from gradual.sources.splits import Split, validation_mask
 from gradual.tabular.baselines import BaselinesConfig
 from gradual.tabular.contest import ContestConfig, ModelRun, run_contest
+from gradual.tabular.examples import Examples
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
 from gradual.tabular.targets import TargetConfig, fit_target
@@ -67,17 +67,6 @@ def read(archive: Path) -> pd.DataFrame:
         return pd.read_csv(io.BytesIO(file.read()))
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What is kept of a `ModelRun`."""
-
-    model: str
-    seed: int
-    prediction: np.ndarray
-    fit_seconds: float
-    predict_seconds: float
-
-
 def answers(folder: Path, seed: int, runs: Iterator[ModelRun]) -> list[Answers]:
     """The models' answers with one seed: trained now, or kept from an earlier start."""
     file = folder / f"seed{seed}.json"
@@ -86,12 +75,12 @@ def answers(folder: Path, seed: int, runs: Iterator[ModelRun]) -> list[Answers]:
         kept = []
         for run in runs:
             print(run.seed, run.model, f"{run.fit_seconds:.1f} s", flush=True)
-            kept.append({f.name: getattr(run, f.name) for f in fields(Answers)})
-            kept[-1]["prediction"] = run.prediction.tolist()
+            seconds = {"fit_seconds": run.fit_seconds, "predict_seconds": run.predict_seconds}
+            kept.append([run.model, run.prediction.tolist(), run.seed, seconds])
         file.write_text(json.dumps(kept))
     return [
-        Answers(**{**one, "prediction": np.array(one["prediction"])})
-        for one in json.loads(file.read_text())
+        Answers(model, np.array(found), seed, seconds)
+        for model, found, seed, seconds in json.loads(file.read_text())
     ]
 
 
@@ -111,41 +100,30 @@ def contest(
                 BaselinesConfig().models,
             ),
         ):
-            preprocessor = fit(table.take(train), PreprocessingConfig(columns))
             yield from run_contest(
-                preprocessor.transform(table),
-                table,
-                train,
-                valid,
-                test,
-                preprocessor,
-                TARGET,
+                examples(table, train, valid, columns),
                 nets,
                 ContestConfig(BaselinesConfig(models=baselines), (seed,)),
+                predicted=test,
             )
+
+
+def examples(
+    table: pa.Table, train: np.ndarray, valid: np.ndarray, columns: ColumnsConfig
+) -> Examples:
+    """The rows to learn from."""
+    preprocessor = fit(table.take(train), PreprocessingConfig(columns))
+    return Examples(preprocessor.transform(table), table, train, valid, preprocessor, TARGET)
 
 
 def lesson(table: pa.Table, runs: int) -> list[float]:
     """Accuracy in the lesson's own setting: rows 800 to 1000 validate, all others train."""
     rows = np.arange(table.num_rows)
     valid = (rows >= 800) & (rows < 1000)
-    preprocessor = fit(table.take(rows[~valid]), PreprocessingConfig(LESSON))
-    encoded = preprocessor.transform(table)
+    own = examples(table, rows[~valid], rows[valid], LESSON)
     config = ContestConfig(BaselinesConfig(models=()), tuple(range(runs)))
-    found: list[ModelRun] = list(
-        run_contest(
-            encoded,
-            table,
-            ~valid,
-            valid,
-            valid,
-            preprocessor,
-            TARGET,
-            {"mlp": TabularModelConfig()},
-            config,
-        )
-    )
-    truth = found[0].fitted.target.encode(table, rows[valid])
+    found = list(run_contest(own, {"mlp": TabularModelConfig()}, config, predicted=rows[valid]))
+    truth = own.truth(rows[valid])
     return [float((run.prediction.argmax(1) == truth).mean()) for run in found]
 
 
@@ -169,7 +147,7 @@ def main() -> None:
     if arguments.only is not None:
         return
     truth = fit_target(table, rows[~test], TARGET).encode(table, rows[test])
-    outcome = compare(runs, truth, "binary")
+    scored = score_models(runs, truth, "binary", source="adult", by="roc_auc")
     lines = [
         f"{test.sum():,} held-out rows (stratified 20 %), {len(SEEDS)} seeds, mean over the seeds "
         "with the 95 % interval over rows and seeds.",
@@ -177,29 +155,28 @@ def main() -> None:
         "| | AUC | accuracy | log loss | fit, s | predict, s |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    means = outcome.table[outcome.table["seed"].isna()]
-    for model in means["model"].unique():
-        own = means[means["model"] == model].set_index("metric")
+    for model in scored.order:
+        own = {
+            name: value_of(scored.frame, model, name)
+            for name in ("roc_auc", "accuracy", "log_loss", "fit_seconds", "predict_seconds")
+        }
         cells = [
-            f"{r.value:.4f} [{r.low:.4f}, {r.high:.4f}]"
-            for r in (own.loc[m] for m in ("roc_auc", "accuracy", "log_loss"))
+            f"{own[m]['value']:.4f} [{own[m]['low']:.4f}, {own[m]['high']:.4f}]"
+            for m in ("roc_auc", "accuracy", "log_loss")
         ]
-        times = [f"{own['fit_seconds'].iloc[0]:.1f}", f"{own['predict_seconds'].iloc[0]:.2f}"]
-        lines.append(f"| {' | '.join([NAMES[model], *cells, *times])} |")
-    lines += ["", f"AUC of each seed: {_each(outcome.table, 'tabm')} (modern net),"]
-    lines += [f"{_each(outcome.table, 'boosting')} (boosting).", ""]
-    others = (("tabm", "boosting"), ("tabm", "mlp"), ("tabm", "mlp_lesson"))
-    for first, second in others:
-        pair = compare([r for r in runs if r.model in (first, second)], truth, "binary").verdict
-        sign = 1 if pair["winner"] == first else -1
-        gap = pair["against"][second if sign > 0 else first]
-        ends = sorted(sign * gap[name] for name in ("low", "high"))
+        cells += [f"{own['fit_seconds']['value']:.1f}", f"{own['predict_seconds']['value']:.2f}"]
+        lines.append(f"| {' | '.join([NAMES[model], *cells])} |")
+    lines += ["", f"AUC of each seed: {_each(scored.frame, 'tabm')} (modern net),"]
+    lines += [f"{_each(scored.frame, 'boosting')} (boosting).", ""]
+    against = scored.verdict(ahead="tabm").against
+    for second in ("boosting", "mlp", "mlp_lesson"):
+        gap = against[second]
         lines.append(
-            f"- AUC of the {NAMES[first]} minus that of the {NAMES[second]}, paired: "
-            f"{sign * gap['difference']:+.4f} [{ends[0]:+.4f}, {ends[1]:+.4f}]"
+            f"- AUC of the {NAMES['tabm']} minus that of the {NAMES[second]}, paired, all "
+            f"differences at once: {gap['difference']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]"
         )
     accuracy = lesson(table, 10)
-    low, high = wilson_interval(round(200 * np.mean(accuracy)), 200)
+    low, high = wilson(200 * np.mean(accuracy), 200)
     lines += [
         "",
         "The lesson's own setting (9 columns, rows 800 to 1000 validate, 1 epoch at 1e-2), 10 "

@@ -23,6 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import torch
 
+from gradual.tabular.examples import Examples
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.predict import TabularModel
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
@@ -70,6 +71,7 @@ def _training(csv: Path, arguments: argparse.Namespace) -> list[str]:
     valid = (rows >= 800) & (rows < 1000)
     preprocessor = fit(table.take(rows[~valid]), PreprocessingConfig(COLUMNS))
     encoded = preprocessor.transform(table)
+    examples = Examples(encoded, table, ~valid, valid, preprocessor, TARGET)
     config = TabularModelConfig()
     training = dataclasses.replace(config.training, device="cpu")
     theirs = subprocess.Popen(
@@ -87,7 +89,7 @@ def _training(csv: Path, arguments: argparse.Namespace) -> list[str]:
     assert theirs.stdout is not None
     found: dict[str, list[dict[str, float]]] = {"gradual": [], "fastai": []}
     for turn in range(arguments.turns + 1):  # the first is to warm up
-        task, _ = tabular_task(encoded, table, ~valid, valid, preprocessor, TARGET, config)
+        task = tabular_task(examples, config)
         started = time.perf_counter(), time.process_time()
         history = engine.fit(task, training, name="the lesson's net")
         ended = time.perf_counter(), time.process_time()
@@ -130,7 +132,8 @@ def _one_row(csv: Path) -> list[str]:
             config, training=dataclasses.replace(config.training, phases=phases, device="cpu")
         )
         bundle, _ = train_tabular(
-            encoded, table.take(rows), rows[:1_600], rows[1_600:], preprocessor, TARGET, config
+            Examples(encoded, table.take(rows), rows[:1_600], rows[1_600:], preprocessor, TARGET),
+            config,
         )
         model = TabularModel.from_bundle(bundle, device="cpu")
         ones = [frame.iloc[[row]] for row in range(1_000)]

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from gradual.configuration.loader import ConfigLoader
 from gradual.settings import CONFIG_LOADER_ARGS
+from gradual.tabular.baselines import BASELINES
 from gradual.tabular.contest import ContestConfig
 from gradual.tabular.engine import EngineConfig
 from gradual.tabular.interpretation import InterpretationConfig
@@ -47,15 +48,16 @@ def read(workspace: Path, name: str) -> pd.DataFrame:
 def test_every_artifact_of_the_catalog_is_there(adult: Path) -> None:
     reporting = adult / DATA / "08_reporting/adult"
     assert {path.name for path in reporting.iterdir()} == {
-        "choice_metrics.json", "column_summary.parquet", "dependence.parquet", "figures",
-        "importance.parquet", "logged_model.json", "model_metrics.json", "report.html",
-        "scores.parquet", "worst_rows.parquet",
+        "column_summary.parquet", "dependence.parquet", "figures", "importance.parquet",
+        "logged_model.json", "report.html", "scores.parquet", "summary.json", "worst_rows.parquet",
     }  # fmt: skip
     assert {path.stem for path in (reporting / "figures").iterdir()} == {
         "calibration", "comparison", "dependence", "embeddings", "importance", "net_training",
         "separation", "spread", "truth",
     }  # fmt: skip
     assert not list(adult.rglob("*.tmp"))
+    rivals = adult / DATA / "06_models/adult/rivals"
+    assert {path.stem.removesuffix("_42") for path in rivals.iterdir()} == set(BASELINES)
 
 
 def test_test_rows_are_scored_once_and_validation_comes_out_of_the_others(adult: Path) -> None:
@@ -67,17 +69,18 @@ def test_test_rows_are_scored_once_and_validation_comes_out_of_the_others(adult:
     assert predictions["label"].tolist() == table["salary"][3200:].str.strip().tolist()
     assert (part == "valid").sum() == 640
     scores = read(adult, "scores")
-    assert set(scores["rows"]) == {800}
+    assert set(scores[scores["part"] == "test"]["rows"]) == {800}
+    assert set(scores[scores["part"] == "valid"]["rows"]) == {640}
     assert {"net", "constant", "linear", "forest", "boosting"} < set(scores["model"])
 
 
 def test_the_model_is_chosen_by_validation_rows_and_predicts_what_was_compared(
     adult: Path,
 ) -> None:
-    metrics = adult / DATA / "08_reporting/adult"
-    choice = json.loads((metrics / "choice_metrics.json").read_text())
-    assert choice["model"] == choice["valid"]["winner"]
-    assert choice["by"] == "roc_auc"
+    facts = json.loads((adult / DATA / "08_reporting/adult/summary.json").read_text())["facts"]
+    scores = read(adult, "scores").query("part == 'valid' and metric == 'roc_auc'")
+    assert facts["model"] == scores.set_index("model")["value"].idxmax()
+    assert facts["by"] == "roc_auc"
     bundle = load_bundle(adult / DATA / "06_models/adult/model.safetensors")
     found = model_from_bundle(bundle).predict(read(adult, "table")[3200:])
     expected = read(adult, "predictions")["probability_>=50k"]
@@ -111,7 +114,7 @@ def test_the_report_says_it_all(adult: Path) -> None:
     report = (adult / DATA / "08_reporting/adult/report.html").read_text()
     for text in (
         "on 800 test rows", "95 % intervals", "Gradient boosting", "Random forest",
-        "Linear model", "Constant", "points of accuracy", "the test rows were scored once",
+        "Linear model", "Constant", "On the validation rows, by which the model was chosen",
         "Which columns the model needs", "What the values do", "Embeddings of the categories",
         "Most wrong rows", "Confusion matrix", "ROC curve", "Reliability", "Training of the net",
         "Unseen levels", "native-country",
@@ -127,7 +130,7 @@ def test_the_run_is_in_mlflow_with_scores_and_model(adult: Path) -> None:
     assert statuses == [("FINISHED",)]
     assert params["adult.net.training.phases.0.lr"] == "0.005"
     assert params["adult.target.kind"] == "binary"
-    assert {"adult.net.valid_loss", "adult.comparison.boosting.roc_auc"} <= metrics
+    assert {"adult.net.valid_loss", "adult.test.boosting.roc_auc"} <= metrics
     logged = json.loads((adult / DATA / "08_reporting/adult/logged_model.json").read_text())
     assert logged["model_uri"].startswith("models:/")
     assert not list((adult / "mlartifacts").rglob("*.pkl"))

@@ -65,32 +65,23 @@ def test_from_table_to_report(table: pa.Table, kind: str) -> None:
     row_splits = nodes.split_rows(table, rows, target)
     engine = RootModel[EngineConfig](EngineConfig())
     preprocessor = nodes.fit_preprocessor(table, row_splits, settings, engine)
-    encoded, summary = nodes.encode(table, row_splits, preprocessor)
+    encoded, summary = nodes.encode(table, row_splits, preprocessor, target)
     store: Any = None
-    net, history = nodes.train_net(
-        encoded, table, row_splits, preprocessor, store, target, net_config
-    )
-    scores, choice, predictions, model = nodes.compare_models(
-        encoded, table, row_splits, net, history, target, net_config, contest, serving
-    )
-    metrics = nodes.evaluate(scores, choice, row_splits, model)
-    comparison, truth, separation, calibration, spread = nodes.draw(
-        scores, choice, predictions, model
+    net, history = nodes.train_net(encoded, preprocessor, store, target, net_config)
+    scores, result, predictions, model = nodes.fit_and_compare(
+        encoded, preprocessor, table, net, history, store, target, net_config, contest, serving
     )
     worst = nodes.find_worst_rows(predictions, table, model, look)
-    _, dependence, importance_plot, dependence_plot = nodes.interpret(
-        model, table, row_splits, look
+    importance, dependence = nodes.interpret_model(model, table, predictions, look)
+    embeddings = nodes.export_embeddings(net, encoded, preprocessor, target)
+    drawn = nodes.draw(
+        scores, result, predictions, model, importance, dependence, embeddings, history
     )
-    _, embeddings_plot = nodes.export_embeddings(net, encoded, table, row_splits)
-    page = nodes.write_report(
-        metrics, scores, comparison, truth, separation, calibration, spread, worst,
-        importance_plot, dependence_plot, embeddings_plot, nodes.plot_training(history), summary,
-        target, rows, net_config,
-    )  # fmt: skip
+    page = nodes.write_report(result, scores, worst, summary, target, rows, net_config, **drawn)
 
     n_test, outputs = 60, len(TARGETS[kind].columns)
-    assert choice["by"] == "configuration"
-    assert metrics["headline"].startswith("Linear model: ")
+    assert result["facts"]["by"] == "configuration"
+    assert result["headline"].startswith("Linear model: ")
     assert len(predictions) == n_test * outputs
     assert len(worst) == LOOK.worst_rows
     assert worst["loss"].is_monotonic_decreasing

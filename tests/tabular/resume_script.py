@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import torch
-from tables import encode, people
+from tables import examples, people
 
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.targets import TargetConfig
@@ -23,8 +23,7 @@ from gradual.training.config import EarlyStopping, Phase, TrainingConfig
 
 
 def train(folder: Path, name: str, net: str) -> None:
-    table = people(400)
-    preprocessor, encoded, train_rows, valid_rows = encode(table)
+    rows = examples(people(400), TargetConfig("binary", ("rich",)))
     config = TabularModelConfig(
         net=net,
         layers=(16, 16),
@@ -40,16 +39,7 @@ def train(folder: Path, name: str, net: str) -> None:
         ),
     )
     store = CheckpointStore(folder / "store") if name == "pieces" else None
-    bundle, _ = train_tabular(
-        encoded,
-        table,
-        train_rows,
-        valid_rows,
-        preprocessor,
-        TargetConfig("binary", ("rich",)),
-        config,
-        store=store,
-    )
+    bundle, _ = train_tabular(rows, config, store=store)
     save_bundle(bundle, folder / f"{name}.safetensors")
 
 

@@ -3,12 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
-from gradual.tabular.preprocessing import (
-    ColumnsConfig,
-    PreprocessingConfig,
-    Preprocessor,
-    fit,
-)
+from gradual.tabular.examples import Examples
+from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
+from gradual.tabular.targets import TargetConfig
 
 COLUMNS = ColumnsConfig(categorical=("job",), continuous=("age", "hours"))
 
@@ -36,9 +33,9 @@ def people(rows: int = 600, seed: int = 0) -> pa.Table:
     )
 
 
-def encode(table: pa.Table) -> tuple[Preprocessor, pa.Table, np.ndarray, np.ndarray]:
-    """The preprocessor, all rows encoded, training rows and validation rows."""
+def examples(table: pa.Table, target: TargetConfig) -> Examples:
+    """All rows encoded; every fourth is a validation row."""
     rows = np.arange(table.num_rows)
     train, valid = rows[rows % 4 != 0], rows[rows % 4 == 0]
     preprocessor = fit(table.take(train), PreprocessingConfig(COLUMNS))
-    return preprocessor, preprocessor.transform(table), train, valid
+    return Examples(preprocessor.transform(table), table, train, valid, preprocessor, target)

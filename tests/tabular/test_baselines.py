@@ -2,10 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tables import encode, people
+from tables import examples, people
 
 from gradual.tabular.baselines import BASELINES, BaselinesConfig, fit_baseline
-from gradual.tabular.contest import ContestConfig, run_contest
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.predict import TabularModel
 from gradual.tabular.targets import TargetConfig
@@ -20,16 +19,14 @@ BINARY = TargetConfig("binary", ("rich",))
 
 
 def fitted(name, target, *, table=None, valid=True, **changes):
-    table = people() if table is None else table
-    preprocessor, encoded, train, held_out = encode(table)
-    net = None
+    rows = examples(people() if table is None else table, target)
+    held_out, net = rows.valid, None
     if name == "boosting_on_embeddings":
-        bundle, _ = train_tabular(encoded, table, train, held_out, preprocessor, target, NET)
-        net = TabularModel.from_bundle(bundle)
+        net = TabularModel.from_bundle(train_tabular(rows, NET)[0])
     config = dataclasses.replace(SMALL, **changes)
-    rows = held_out if valid else held_out[:0]
-    model = fit_baseline(name, encoded, table, train, rows, preprocessor, target, config, net=net)
-    return model, encoded.take(held_out), model.target.encode(table, held_out)
+    rows = rows if valid else dataclasses.replace(rows, valid=held_out[:0])
+    model = fit_baseline(name, rows, config, net=net)
+    return model, rows.encoded.take(held_out), rows.truth(held_out)
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -80,44 +77,9 @@ def test_boosting_stops_by_the_validation_rows_and_without_any_runs_on():
 
 
 def test_what_is_missing_or_wrong_is_named():
-    table = people(40)
-    preprocessor, encoded, train, valid = encode(table)
     with pytest.raises(ValueError, match="boosting_on_embeddings needs the net"):
-        fit_baseline(
-            "boosting_on_embeddings", encoded, table, train, valid, preprocessor, BINARY, SMALL
-        )
+        fit_baseline("boosting_on_embeddings", examples(people(40), BINARY), SMALL)
     with pytest.raises(ValueError, match="models names 'svm'"):
         BaselinesConfig(models=("svm",))
     with pytest.raises(ValueError, match="trees is 0"):
         BaselinesConfig(trees=0)
-
-
-def test_a_contest_trains_every_model_with_every_seed_and_takes_a_net_that_is_there():
-    table = people(200)
-    preprocessor, encoded, train, valid = encode(table)
-    bundle, _ = train_tabular(encoded, table, train, valid, preprocessor, BINARY, NET)
-    config = ContestConfig(
-        dataclasses.replace(SMALL, models=("linear", "boosting_on_embeddings")), (42, 7)
-    )
-    runs = list(
-        run_contest(
-            encoded,
-            table,
-            train,
-            valid,
-            valid,
-            preprocessor,
-            BINARY,
-            {"net": NET},
-            config,
-            trained={"net": bundle},
-            trained_seconds={"net": 12.5},
-        )
-    )
-    names = ["net", "linear", "boosting_on_embeddings"]
-    assert [(run.model, run.seed) for run in runs] == [(n, s) for s in (42, 7) for n in names]
-    kept = TabularModel.from_bundle(bundle).predict_encoded(encoded.take(valid))
-    assert np.array_equal(runs[0].prediction, kept)
-    assert runs[0].fit_seconds == 12.5
-    assert not np.array_equal(runs[3].prediction, kept)
-    assert all(run.fit_seconds > 0 and run.predict_seconds > 0 for run in runs)

@@ -1,6 +1,9 @@
-import pyarrow as pa
+import logging
 
-from gradual.tabular.column_summary import column_summary, unusual
+import pyarrow as pa
+import pytest
+
+from gradual.tabular.column_summary import column_summary, log_unusual, unusual
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, TransformReport, fit
 
 
@@ -24,3 +27,16 @@ def test_unusual_columns_come_first_and_others_not_at_all() -> None:
     assert frame["share"].tolist() == [0.4, 0.1]
     assert frame["unseen"].tolist() == [4, 0]
     assert unusual(TransformReport(rows=10)).empty
+
+
+def test_ordinary_gaps_are_no_warning_but_many_unseen_levels_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    report = TransformReport(rows=100)
+    report.gaps.update({"age": 90, "job": 3})
+    report.unseen.update({"job": 5, "town": 6})
+    caplog.set_level(logging.INFO)
+    log_unusual(report)
+    by_level = {record.args[0]: record.levelname for record in caplog.records}
+    assert by_level == {"age": "INFO", "job": "INFO", "town": "WARNING"}
+    assert "6 levels unseen in training, in 100 rows; these rows are unlike" in caplog.text

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from tables import encode, people
+from tables import examples, people
 
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.predict import TabularModel
@@ -30,8 +30,7 @@ TABLE = people()
 
 
 def trained(target, config, table=TABLE, **more):
-    preprocessor, encoded, train, valid = encode(table)
-    return train_tabular(encoded, table, train, valid, preprocessor, target, config, **more)
+    return train_tabular(examples(table, target), config, **more)
 
 
 def held_out(table=TABLE):
@@ -93,9 +92,7 @@ def test_each_kind_of_target_is_learned(config, target):
 
 def test_the_lessons_net_is_the_default_with_its_sizes_rates_and_initial_numbers():
     config = TabularModelConfig()
-    table = people()
-    preprocessor, encoded, train, valid = encode(table)
-    task, _ = tabular_task(encoded, table, train, valid, preprocessor, BINARY, config)
+    task = tabular_task(examples(people(), BINARY), config)
     names = [type(layer).__name__ for layer in task.model.body.layers]
     assert names == ["Linear", "ReLU", "BatchNorm1d"] * 2
     shapes = [tuple(p.shape) for p in task.model.body.parameters()]
@@ -152,8 +149,7 @@ def test_an_epoch_shows_each_row_at_most_once_and_leaves_out_what_fills_no_batch
 
 
 def test_the_range_test_suggests_a_rate():
-    preprocessor, encoded, train, valid = encode(TABLE)
-    task, _ = tabular_task(encoded, TABLE, train, valid, preprocessor, BINARY, MLP)
+    task = tabular_task(examples(TABLE, BINARY), MLP)
     result = range_test(task, TRAINING, steps=40)
     assert 1e-6 < result.suggestions["valley"] < 10
 
@@ -189,26 +185,26 @@ def test_no_rows_give_no_predictions():
 
 
 def test_what_does_not_fit_is_refused():
-    preprocessor, encoded, train, valid = encode(TABLE)
-    args = (preprocessor, BINARY, MLP)
+    rows = examples(TABLE, BINARY)
     with pytest.raises(ValueError, match="10 rows of targets for 600"):
-        train_tabular(encoded, TABLE.slice(0, 10), train, valid, *args)
+        dataclasses.replace(rows, targets=TABLE.slice(0, 10))
+    with pytest.raises(ValueError, match=r"valid\[0\] is 600"):
+        dataclasses.replace(rows, valid=np.array([600]))
+    with pytest.raises(ValueError, match=r"train has shape \(3,\)"):
+        dataclasses.replace(rows, train=np.ones(3, bool))
     with pytest.raises(ValueError, match="at least 2, check the split"):
-        train_tabular(encoded, TABLE, train[:1], valid, *args)
-    with pytest.raises(ValueError, match=r"valid_rows\[0\] is 600"):
-        train_tabular(encoded, TABLE, train, np.array([600]), *args)
-    with pytest.raises(ValueError, match=r"train_rows has shape \(3,\)"):
-        train_tabular(encoded, TABLE, np.ones(3, bool), valid, *args)
+        train_tabular(dataclasses.replace(rows, train=rows.train[:1]), MLP)
     config = dataclasses.replace(MLP, embedding_sizes={"jobs": 3})
     with pytest.raises(ValueError, match="embedding_sizes names 'jobs'"):
-        train_tabular(encoded, TABLE, train, valid, preprocessor, BINARY, config)
-    beyond = encoded.set_column(0, encoded.column_names[0], pa.array([9] * 600, pa.int32()))
+        train_tabular(rows, config)
+    nine = pa.array([9] * 600, pa.int32())
+    beyond = rows.encoded.set_column(0, rows.encoded.column_names[0], nine)
     with pytest.raises(ValueError, match=r"row 0 .*code 9.*'job'.*0 to 3"):
-        train_tabular(beyond, TABLE, train, valid, *args)
+        train_tabular(dataclasses.replace(rows, encoded=beyond), MLP)
     wait = dataclasses.replace(TRAINING, early_stopping=EarlyStopping())
     config = dataclasses.replace(MLP, training=wait)
     with pytest.raises(ValueError, match=r"early_stopping goes by 'valid_loss'.*validation rows"):
-        train_tabular(encoded, TABLE, train, valid[:0], preprocessor, BINARY, config)
+        train_tabular(dataclasses.replace(rows, valid=rows.valid[:0]), config)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 
-from gradual.tabular.trees import Trees, pack_boosting, pack_forest
+from gradual.tabular.trees import pack_boosting, pack_forest
 
 
 def table(n: int = 600, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +34,7 @@ def test_boosted_classifier_answers_as_scikit_learn_does(
     labels = np.digitize(score, np.quantile(score, np.arange(1, classes) / classes))
     model = HistGradientBoostingClassifier(max_iter=15, categorical_features=codes, random_state=0)
     model.fit(matrix, labels)
-    trees = Trees.from_state(pack_boosting(model).state())
+    trees = pack_boosting(model)
     for rows in (matrix, table(seed=1)[0], NEW):
         outputs = trees.outputs(rows)
         probabilities = (

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from gradual import tracking
 from gradual.sources.tables import open_table
+from gradual.tabular.examples import Examples
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.predict import TabularModel
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
@@ -39,10 +40,11 @@ def bundle(project: Path) -> Bundle:
     preprocessor = fit(table, PreprocessingConfig(COLUMNS))
     training = TrainingConfig(phases=(Phase(epochs=1, lr=1e-2),), device="cpu")
     rows = np.arange(table.num_rows)
-    trained, _ = train_tabular(
+    examples = Examples(
         preprocessor.transform(table), table, rows[:3000], rows[3000:], preprocessor,
-        TargetConfig("binary", ("salary",)), TabularModelConfig(training=training),
+        TargetConfig("binary", ("salary",)),
     )  # fmt: skip
+    trained, _ = train_tabular(examples, TabularModelConfig(training=training))
     return trained
 
 

@@ -1,4 +1,4 @@
-"""What stands beside a net: a constant, a line, a forest, boosted trees; on the same rows.
+"""Baselines of a net on a table: a constant, a linear model, a forest, boosted trees.
 
 All of them read the table that the net reads: codes of the levels and scaled numbers, so that a
 difference is one of the methods, not of the columns. Trees are scikit-learn's.
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from scipy import sparse
 from sklearn.ensemble import (
@@ -22,11 +21,11 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from gradual.tabular.examples import Examples
 from gradual.tabular.predict import TableModel, TabularModel
 from gradual.tabular.preprocessing import Preprocessor
-from gradual.tabular.targets import Target, TargetConfig, fit_target
+from gradual.tabular.targets import Target
 from gradual.tabular.task import codes_of, numbers_of
-from gradual.tabular.train import as_table, row_numbers
 
 BaselineName = Literal["constant", "linear", "forest", "boosting", "boosting_on_embeddings"]
 BASELINES: tuple[BaselineName, ...] = (
@@ -101,6 +100,13 @@ class Baseline(TableModel):
         self.name, self.estimators, self.seconds = name, estimators, seconds
         self.features, self.constant = features, constant
 
+    @property
+    def rounds(self) -> int | None:
+        """After how many rounds boosting was best on the validation rows; None for the others."""
+        if not self.name.startswith("boosting"):
+            return None
+        return max(int(model.n_iter_) for model in self.estimators)
+
     def predict_encoded(self, encoded: pa.Table) -> np.ndarray:
         """See `TableModel.predict_encoded`."""
         if not self.estimators:
@@ -117,12 +123,7 @@ class Baseline(TableModel):
 
 def fit_baseline(
     name: BaselineName,
-    encoded: pa.Table,
-    targets: pa.Table | pd.DataFrame,
-    train_rows: np.ndarray,
-    valid_rows: np.ndarray,
-    preprocessor: Preprocessor,
-    target: TargetConfig,
+    examples: Examples,
     config: BaselinesConfig,
     *,
     seed: int = 42,
@@ -132,13 +133,8 @@ def fit_baseline(
 
     Args:
         name: Which one.
-        encoded: What `preprocessor.transform` gave, all rows.
-        targets: Raw values of the target's columns, the same rows.
-        train_rows: Rows to learn from, mask or numbers.
-        valid_rows: Rows that tell boosting when to stop, mask or numbers; none to let all rounds
-            run.
-        preprocessor: Fitted on the training rows.
-        target: What to predict.
+        examples: The rows, their truth and their parts; without validation rows boosting runs all
+            its rounds.
         config: Sizes and rates.
         seed: Of the forest.
         net: Trained on the same encoded table; needed by `boosting_on_embeddings`.
@@ -147,28 +143,24 @@ def fit_baseline(
         ValueError: Rows or targets do not fit, or the net is missing.
     """
     started = time.perf_counter()
-    targets = as_table(targets)
-    train = row_numbers(train_rows, encoded.num_rows, "train_rows")
-    valid = row_numbers(valid_rows, encoded.num_rows, "valid_rows")
-    fitted = fit_target(targets, train, target)
-    truth = fitted.encode(targets, train)
+    encoded, valid, target = examples.encoded, examples.valid, examples.fitted
+    truth = examples.truth(examples.train)
     estimators: list[Any] = []
-    features = Features(name, preprocessor, net)
+    features = Features(name, examples.preprocessor, net)
     if name != "constant":
-        x, held_out = features(encoded.take(train)), None
+        x, held_out = features(encoded.take(examples.train)), None
         if name.startswith("boosting") and len(valid):
             held_out = features(encoded.take(valid))
-        held_out_truth = fitted.encode(targets, valid)
-        for y, weights, y_valid in _problems(fitted, truth, held_out_truth):
-            model = _estimator(name, fitted, features.unordered, config, seed, held_out is not None)
+        for y, weights, y_valid in _problems(target, truth, examples.truth(valid)):
+            model = _estimator(name, target, features.unordered, config, seed, held_out is not None)
             if held_out is None:
                 model.fit(x, y, weights)
             else:
                 model.fit(x, y, weights, X_val=held_out, y_val=y_valid)
             estimators.append(model)
-    constant = _constant(fitted, truth)
+    constant = _constant(target, truth)
     seconds = time.perf_counter() - started
-    return Baseline(name, preprocessor, fitted, features, estimators, constant, seconds)
+    return Baseline(name, examples.preprocessor, target, features, estimators, constant, seconds)
 
 
 def _constant(target: Target, truth: np.ndarray) -> np.ndarray:

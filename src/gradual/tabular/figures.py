@@ -1,80 +1,232 @@
-"""Plotly figures of models on a table: how they compare, and what one of them has learned."""
+"""Plotly figures of models on a table: how they compare, how one does, and what it has learned.
+
+`FIGURES` names all of them. Each takes `Findings` and returns None where there is nothing to draw
+for the kind of target. Predictions of a regression have ``target`` and ``predicted``, and where a
+baseline stands beside the model ``baseline_predicted``.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from gradual.reports import figures as kit
 from gradual.reports.figures import GREY, HEIGHT, MODEL, OTHER, PALETTE, finish
+from gradual.tabular.interpretation import embedding_target
+from gradual.tabular.metrics import loss_name
+from gradual.tabular.scores import MODELS
+from gradual.tabular.targets import Target
 
 ACROSS = 3
 """Small figures in a row of the grids."""
 TRIVIAL = 3
 """Codes of a column with two levels and the missing one: how they lie says nothing."""
+POINTS = 5000
+"""A scatter of more rows is drawn with so many of them, evenly chosen."""
+SHOWN_SHARE = 0.98
+"""The curve of tolerances ends where so many rows of the model are within them."""
 
 
-def comparison_figure(scores: pd.DataFrame, chosen: str, subtitle: str) -> go.Figure:
-    """Draw the scores of several models with their intervals, one small figure a score.
+@dataclass(frozen=True)
+class Findings:
+    """What there is to draw.
 
-    Args:
-        scores: One row a model and score: ``model``, ``score`` (its name, with its unit),
-            ``better`` (`higher` or `lower`), ``value``, ``low`` and ``high``.
-        chosen: Name of the model that is drawn in the model's colour.
-        subtitle: Which rows, and what the intervals are.
+    Attributes:
+        scores: Result rows.
+        facts: From `gradual.tabular.scores.Comparison`.
+        predictions: From `gradual.tabular.predictions.table_predictions`.
+        target: What is predicted.
+        importance: From `gradual.tabular.interpretation.permutation_importance`.
+        dependence: From `gradual.tabular.interpretation.partial_dependence`.
+        embeddings: From `gradual.tabular.interpretation.embedding_table`.
+        history: The net's epochs, from `History.to_frame`.
     """
-    names = list(scores["score"].unique())
-    titles = {row.score: f"{row.score} ({row.better} is better)" for row in scores.itertuples()}
-    models = list(scores["model"].unique())
-    figure = make_subplots(
-        rows=1,
-        cols=len(names),
-        shared_yaxes=True,
-        subplot_titles=list(titles.values()),
-        horizontal_spacing=0.05,
+
+    scores: pd.DataFrame
+    facts: dict[str, Any]
+    predictions: pd.DataFrame
+    target: Target
+    importance: pd.DataFrame
+    dependence: pd.DataFrame
+    embeddings: pd.DataFrame
+    history: pd.DataFrame
+
+    @property
+    def regression(self) -> str | None:
+        """What a regression predicts; None for other targets."""
+        return " and ".join(self.target.classes) if self.target.kind == "regression" else None
+
+
+def comparison(found: Findings) -> go.Figure | None:
+    """The scores of all models with their intervals, one small figure a score."""
+    facts = found.facts
+    return kit.comparison_figure(
+        found.scores,
+        facts["model"],
+        names=MODELS,
+        metrics=SHOWN[facts["kind"]],
+        part=facts["part"],
     )
-    for col, name in enumerate(names, start=1):
-        part = scores[scores["score"] == name]
-        figure.add_trace(
-            go.Scatter(
-                x=part["value"],
-                y=part["model"],
+
+
+def truth(found: Findings) -> go.Figure:
+    """Which class was taken for which, or predictions against the truth."""
+    name = found.regression
+    if name is None:
+        return kit.confusion_matrix_figure(found.predictions)
+    predictions, log = found.predictions, found.target.config.log
+    shown = predictions.iloc[_evenly(len(predictions))]
+    both = pd.concat([shown["target"], shown["predicted"]])
+    ends = [float(both.min()), float(both.max())]
+    figure = go.Figure(
+        [
+            go.Scattergl(
+                x=shown["predicted"],
+                y=shown["target"],
                 mode="markers",
-                marker={
-                    "size": 11,
-                    "color": [MODEL if model == chosen else OTHER for model in part["model"]],
-                },
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": part["high"] - part["value"],
-                    "arrayminus": part["value"] - part["low"],
-                    "color": GREY,
-                },
-                hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+                marker={"color": MODEL, "size": 5, "opacity": 0.45},
+                hovertemplate="predicted %{x:,.4g}, true %{y:,.4g}<extra></extra>",
                 showlegend=False,
             ),
-            row=1,
-            col=col,
-        )
-    figure.update_yaxes(categoryorder="array", categoryarray=models[::-1], automargin=True)
-    finish(
-        figure, "All models on the same rows", subtitle, max(HEIGHT - 80, 30 * len(models) + 190)
+            go.Scatter(
+                x=ends, y=ends, mode="lines", line={"color": GREY, "dash": "dot"}, name="perfect"
+            ),
+        ]
     )
-    return figure.update_layout(margin={"t": 125, "b": 50})
+    kind = "log" if log and ends[0] > 0 else "linear"
+    figure.update_xaxes(title=f"predicted {name}", type=kind)
+    figure.update_yaxes(title=f"true {name}", type=kind)
+    return finish(figure, "Predicted and true", _rows(len(shown), len(predictions)))
 
 
-def importance_figure(importance: pd.DataFrame, loss: str, columns: int = 25) -> go.Figure:
-    """Draw how much the loss rises when a column's values change places.
+def separation(found: Findings) -> go.Figure:
+    """ROC curves, or which share of the rows has an error within each tolerance.
 
-    Args:
-        importance: From `interpretation.permutation_importance`.
-        loss: Name of the loss, with its unit.
-        columns: Draw so many, the most important.
+    The latter is the curve that Bi & Bennett (2003, "Regression error characteristic curves") set
+    beside the ROC curve: the higher the better.
     """
+    name, predictions = found.regression, found.predictions
+    if name is None:
+        return kit.roc_figure(predictions)
+    figure = go.Figure()
+    shares = np.linspace(0, 1, 201)
+    limit = 0.0
+    for who, column, colour in (
+        ("model", "predicted", MODEL),
+        ("baseline", "baseline_predicted", OTHER),
+    ):
+        if column not in predictions:
+            continue
+        errors = (predictions["target"] - predictions[column]).abs()
+        limit = limit or float(errors.quantile(SHOWN_SHARE))
+        figure.add_trace(
+            go.Scatter(
+                x=errors.quantile(shares),
+                y=shares,
+                mode="lines",
+                line={"color": colour, "width": 2.5},
+                name=f"{who}, half within {errors.median():,.4g}",
+                hovertemplate="%{y:.0%} within %{x:,.4g}",
+            )
+        )
+    figure.update_xaxes(title=f"error of {name}, at most", range=[0, limit or 1.0])
+    figure.update_yaxes(title="share of the rows", tickformat=".0%", range=[-0.02, 1.02])
+    return finish(figure, "How often within how much", f"{len(predictions):,} test rows")
+
+
+def calibration(found: Findings, bins: int = 10) -> go.Figure:
+    """Predicted against observed: shares in bins, or means in bins of equally many rows."""
+    name, predictions = found.regression, found.predictions
+    if name is None:
+        return kit.reliability_figure(predictions)
+    figure = go.Figure()
+    ends: list[float] = []
+    for who, column, colour in (
+        ("model", "predicted", MODEL),
+        ("baseline", "baseline_predicted", OTHER),
+    ):
+        if column not in predictions:
+            continue
+        groups = pd.qcut(predictions[column].rank(method="first"), min(bins, len(predictions)))
+        by = predictions.groupby(groups, observed=True)
+        x, y = by[column].mean(), by["target"].mean()
+        half: pd.Series = 1.96 * by["target"].std().fillna(0) / np.sqrt(by.size())
+        ends += [float(x.min()), float(x.max())]
+        figure.add_trace(
+            go.Scatter(
+                x=x,
+                y=y,
+                error_y={"type": "data", "array": half, "thickness": 1},
+                mode="lines+markers",
+                marker={"color": colour, "size": 8},
+                line={"color": colour},
+                name=who,
+                hovertemplate="predicted %{x:,.4g}, true mean %{y:,.4g}",
+            )
+        )
+    line = [min(ends), max(ends)]
+    figure.add_trace(
+        go.Scatter(
+            x=line, y=line, mode="lines", line={"color": GREY, "dash": "dot"}, name="perfect"
+        )
+    )
+    figure.update_xaxes(title=f"mean predicted {name}")
+    figure.update_yaxes(title=f"mean true {name}")
+    subtitle = f"{len(predictions):,} test rows in {bins} equal parts, with 95 % intervals"
+    return finish(figure, "Calibration", subtitle)
+
+
+def spread(found: Findings) -> go.Figure:
+    """How sure the model is of right and wrong rows, or its errors against its predictions."""
+    name, predictions = found.regression, found.predictions
+    if name is None:
+        return kit.probability_figure(predictions)
+    shown = predictions.iloc[_evenly(len(predictions))]
+    errors = shown["target"] - shown["predicted"]
+    figure = make_subplots(
+        rows=1, cols=2, shared_yaxes=True, column_widths=[0.78, 0.22], horizontal_spacing=0.02
+    )
+    figure.add_trace(
+        go.Scattergl(
+            x=shown["predicted"],
+            y=errors,
+            mode="markers",
+            marker={"color": MODEL, "size": 5, "opacity": 0.45},
+            hovertemplate="predicted %{x:,.4g}, error %{y:+,.4g}<extra></extra>",
+        ),
+        row=1,
+        col=1,
+    )
+    counts, edges = np.histogram(errors, 40)
+    figure.add_trace(
+        go.Bar(
+            x=counts,
+            y=(edges[:-1] + edges[1:]) / 2,
+            orientation="h",
+            marker={"color": OTHER},
+            hovertemplate="%{x:,} rows near %{y:+,.4g}<extra></extra>",
+        ),
+        row=1,
+        col=2,
+    )
+    figure.add_hline(y=0, line={"color": GREY, "dash": "dot"})
+    figure.update_layout(showlegend=False, bargap=0.05)
+    figure.update_xaxes(title=f"predicted {name}", row=1, col=1)
+    figure.update_xaxes(title="rows", row=1, col=2)
+    figure.update_yaxes(title="true minus predicted", row=1, col=1)
+    return finish(figure, "Errors", _rows(len(shown), len(predictions)))
+
+
+def importance(found: Findings, columns: int = 25) -> go.Figure:
+    """How much the loss rises when a column's values change places; the most important columns."""
+    importance, loss = found.importance, loss_name(found.target)
     shown = importance.head(columns)[::-1]
     figure = go.Figure(
         go.Bar(
@@ -82,13 +234,7 @@ def importance_figure(importance: pd.DataFrame, loss: str, columns: int = 25) ->
             y=shown["column"].astype(str),
             orientation="h",
             marker={"color": MODEL},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": shown["high"] - shown["importance"],
-                "arrayminus": shown["importance"] - shown["low"],
-                "color": GREY,
-            },
+            error_x=_bars(shown, "importance"),
             hovertemplate="%{y}: %{x:.4f}<extra></extra>",
         )
     )
@@ -103,13 +249,14 @@ def importance_figure(importance: pd.DataFrame, loss: str, columns: int = 25) ->
     return finish(figure, "Which columns the model needs", subtitle, height)
 
 
-def dependence_figure(dependence: pd.DataFrame, what: str) -> go.Figure:
-    """Draw partial dependence, one small figure a column, all on the same vertical axis.
-
-    Args:
-        dependence: From `interpretation.partial_dependence`.
-        what: What is predicted, with its unit.
-    """
+def dependence(found: Findings) -> go.Figure | None:
+    """Partial dependence, one small figure a column, all on the same vertical axis."""
+    dependence, target = found.dependence, found.target
+    if dependence.empty:  # all important columns are dates
+        return None
+    asked = target.classes[1:] if target.kind == "binary" else target.classes
+    what = asked[0] if len(asked) == 1 else "each of " + ", ".join(asked)
+    what = what if target.kind == "regression" else f"probability of {what}"
     names = list(dependence["column"].unique())
     outputs = list(dependence["output"].unique())
     figure, places = _grid(names)
@@ -140,15 +287,7 @@ def dependence_figure(dependence: pd.DataFrame, what: str) -> go.Figure:
                     line={"color": colour, "width": 2.5},
                     error_y=None
                     if numeric or len(outputs) > 1
-                    else {
-                        "type": "data",
-                        "symmetric": False,
-                        "array": part["high"] - part["mean"],
-                        "arrayminus": part["mean"] - part["low"],
-                        "color": colour,
-                        "thickness": 1,
-                        "width": 0,
-                    },
+                    else _bars(part, "mean", color=colour, thickness=1, width=0),
                     customdata=part["rows"],
                     hovertemplate="%{x}: %{y:.3f} (%{customdata:,} rows)<extra></extra>",
                     name=str(output),
@@ -169,17 +308,14 @@ def dependence_figure(dependence: pd.DataFrame, what: str) -> go.Figure:
     return _finish_grid(figure, "What the values do (partial dependence)", subtitle)
 
 
-def embedding_figure(embeddings: pd.DataFrame, target: str | None = None) -> go.Figure:
-    """Draw each column's levels in the plane in which their vectors differ most.
-
-    Args:
-        embeddings: One row a level: ``column``, ``level``, ``rows`` (training rows), ``x``, ``y``,
-            ``x_share`` and ``y_share`` of the variance, and ``target``, the mean target of the
-            level's training rows, or NaN.
-        target: What the mean target is called; None draws all levels in one colour.
+def embeddings(found: Findings) -> go.Figure | None:
+    """Each column's levels in the plane in which their vectors differ most.
 
     Columns of two levels are left out, unless there are no others.
     """
+    embeddings, target = found.embeddings, embedding_target(found.target)
+    if embeddings.empty:  # no column has levels
+        return None
     sizes = embeddings["column"].value_counts()
     worth = embeddings[embeddings["column"].map(sizes) > TRIVIAL]
     embeddings = worth if len(worth) else embeddings
@@ -236,6 +372,22 @@ def embedding_figure(embeddings: pd.DataFrame, target: str | None = None) -> go.
     return _finish_grid(figure, "Embeddings of the categories", subtitle)
 
 
+def net_training(found: Findings) -> go.Figure:
+    """Loss and scores of the net by epoch."""
+    return kit.training_figure(found.history, "Training of the net")
+
+
+def _bars(part: pd.DataFrame, value: str, **look: Any) -> dict[str, Any]:
+    """Error bars from ``low`` to ``high``."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": part["high"] - part[value],
+        "arrayminus": part[value] - part["low"],
+        **({"color": GREY} | look),
+    }
+
+
 def _grid(
     titles: list[str], across: int = ACROSS, height: int = 330
 ) -> tuple[go.Figure, list[tuple[int, int]]]:
@@ -264,3 +416,34 @@ def _short(names: pd.Series, length: int = 18) -> list[str]:
     """Shorten long names so that they fit below an axis."""
     texts = [str(name).strip() for name in names]
     return [text if len(text) <= length else f"{text[: length - 1]}…" for text in texts]
+
+
+def _evenly(n: int) -> np.ndarray:
+    """Numbers of at most `POINTS` rows out of n."""
+    return np.unique(np.linspace(0, n - 1, min(n, POINTS)).astype(int))
+
+
+def _rows(shown: int, n: int) -> str:
+    return f"{n:,} test rows" if shown == n else f"{shown:,} of {n:,} test rows"
+
+
+SHOWN = {
+    "binary": ("roc_auc", "accuracy", "log_loss"),
+    "multiclass": ("log_loss", "accuracy", "roc_auc"),
+    "multilabel": ("macro_auc", "micro_f1", "label_log_loss"),
+    "regression": ("rmse", "mae", "r2"),
+    "regression_log": ("rmse", "rmspe", "r2"),
+}
+"""By kind of target, the metrics that are compared in a figure."""
+FIGURES: dict[str, Callable[[Findings], go.Figure | None]] = {
+    "comparison": comparison,
+    "truth": truth,
+    "separation": separation,
+    "calibration": calibration,
+    "spread": spread,
+    "importance": importance,
+    "dependence": dependence,
+    "embeddings": embeddings,
+    "net_training": net_training,
+}
+"""All figures by name. A new one is a function and a line here."""

@@ -13,6 +13,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from sklearn.decomposition import PCA
+
+from gradual.tabular.categorify import MISSING
+from gradual.tabular.examples import Examples
+from gradual.tabular.metrics import row_losses
+from gradual.tabular.predict import TableModel, TabularModel
+from gradual.tabular.targets import Target
 
 Predict = Callable[[pa.Table], np.ndarray]
 """Raw rows to predictions ``(n, outputs)``: probabilities, or values of the target."""
@@ -48,16 +55,54 @@ class InterpretationConfig:
                 raise ValueError(f"{name} is {value}: use 1 or more")
 
 
-def sample_rows(table: pa.Table, rows: int, seed: int) -> np.ndarray:
-    """Choose at most so many rows of a table, in their order.
+def interpret(
+    model: TableModel, table: pa.Table, rows: np.ndarray, settings: InterpretationConfig
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Find out which columns a model needs, and what the values of those do.
+
+    Args:
+        model: Any model on a table.
+        table: All raw rows.
+        rows: Numbers of rows that it was not trained on.
+        settings: How many rows, columns and shuffles.
 
     Returns:
-        ``(min(rows, n),)`` row numbers, ascending.
+        See `permutation_importance`, and `partial_dependence` of the most important columns.
     """
-    if table.num_rows <= rows:
-        return np.arange(table.num_rows)
-    generator = np.random.default_rng(seed)
-    return np.sort(generator.choice(table.num_rows, rows, replace=False))
+    target, own = model.target, model.preprocessor.config.columns
+
+    def predict(rows: pa.Table) -> np.ndarray:
+        return model.predict_encoded(model.preprocessor.transform(rows))
+
+    asked = _sample(rows, settings.importance_rows, settings.seed)
+    truth = target.encode(table, asked)
+    importance = permutation_importance(
+        table.take(asked),
+        own.names,
+        predict,
+        lambda found: float(row_losses(target, found, truth).mean()),
+        repeats=settings.repeats,
+        seed=settings.seed,
+    )
+    outputs = {name: number for number, name in enumerate(target.classes)}
+    if target.kind == "binary":
+        outputs.pop(target.classes[0])
+    dependence = partial_dependence(
+        table.take(_sample(rows, settings.dependence_rows, settings.seed)),
+        importance["column"].tolist()[: settings.dependence_columns],
+        predict,
+        outputs,
+        levels=[*own.categorical, *own.ordinal],
+        points=settings.points,
+    )
+    return importance, dependence
+
+
+def _sample(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """At most so many of the rows, in their order."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
 
 
 def permutation_importance(
@@ -221,59 +266,48 @@ def principal_plane(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         vectors: ``(n, d)``, one row a vector.
 
     Returns:
-        ``(n, 2)`` coordinates (the second is zero where d is 1), the larger half of each axis
-        positive, and ``(2,)`` the share of the variance along each axis.
+        ``(n, 2)`` coordinates (the second is zero where d is 1), and ``(2,)`` the share of the
+        variance along each axis.
     """
-    centred = np.asarray(vectors, dtype=np.float64)
-    centred = centred - centred.mean(axis=0)
-    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
-    coordinates = np.zeros((len(centred), 2))
-    shares = np.zeros(2)
-    kept = min(2, len(sizes))
-    coordinates[:, :kept] = left[:, :kept] * sizes[:kept]
-    # A principal axis has no direction of its own: give it the same one every time.
-    heaviest = np.abs(coordinates).argmax(axis=0)
-    signs = np.sign(coordinates[heaviest, [0, 1]])
-    coordinates *= np.where(signs == 0, 1.0, signs)
-    total = float((sizes**2).sum())
-    if total > 0:
-        shares[:kept] = sizes[:kept] ** 2 / total
+    coordinates, shares = np.zeros((len(vectors), 2)), np.zeros(2)
+    if len(vectors) > 1 and np.ptp(vectors, axis=0).any():
+        kept = min(2, *vectors.shape)
+        pca = PCA(kept, svd_solver="full").fit(np.asarray(vectors, np.float64))
+        coordinates[:, :kept] = pca.transform(vectors)
+        shares[:kept] = pca.explained_variance_ratio_
     return coordinates, shares
 
 
-def embedding_table(
-    vectors: Mapping[str, np.ndarray],
-    levels: Mapping[str, Sequence[str]],
-    codes: Mapping[str, np.ndarray],
-    values: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """Put learned vectors into a table that other models, and `table_figures`, can use.
+def embedding_table(model: TabularModel, examples: Examples) -> pd.DataFrame:
+    """Put a net's learned vectors into a table for other models and for a figure.
 
     Args:
-        vectors: By column, ``(codes, size)``, one row a code.
-        levels: By column, the name of each code.
-        codes: By column, ``(n,)`` codes of the training rows.
-        values: ``(n,)`` the target of the training rows, where one number says it.
+        model: The net.
+        examples: What it was trained with.
 
     Returns:
         One row a level: ``column``, ``code``, ``level``, ``rows`` (training rows), ``vector``,
         ``x`` and ``y`` (see `principal_plane`), ``x_share`` and ``y_share`` of the variance, and
-        ``target``, the mean of the values, NaN where unknown.
+        ``target``, the mean of `embedding_target` over the level's training rows, NaN where there
+        is none.
     """
+    target, train = model.target, examples.train
+    values = None
+    if embedding_target(target) is not None:
+        values = np.asarray(examples.truth(train), np.float64).reshape(len(train))
     parts = []
-    for name, matrix in vectors.items():
+    for name, matrix in model.embeddings().items():
+        codes = examples.encoded[name].to_numpy()[train]
         plane, shares = principal_plane(matrix)
         n = len(matrix)
-        rows = np.bincount(codes[name], minlength=n)
-        total = np.full(n, np.nan)
-        if values is not None:
-            total = np.bincount(codes[name], values, minlength=n)
+        rows = np.bincount(codes, minlength=n)
+        total = np.full(n, np.nan) if values is None else np.bincount(codes, values, minlength=n)
         parts.append(
             pd.DataFrame(
                 {
                     "column": name,
                     "code": np.arange(n),
-                    "level": [str(level) for level in levels[name]],
+                    "level": [MISSING, *map(str, model.preprocessor.levels(name))],
                     "rows": rows,
                     "vector": list(np.asarray(matrix, np.float32)),
                     "x": plane[:, 0],
@@ -284,26 +318,13 @@ def embedding_table(
                 }
             )
         )
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def most_wrong(
-    losses: np.ndarray, predictions: pd.DataFrame, table: pa.Table, k: int = 15
-) -> pd.DataFrame:
-    """Put the rows with the highest loss beside what the model saw.
-
-    Args:
-        losses: ``(n,)`` loss of each row.
-        predictions: ``n`` rows: truth and prediction.
-        table: ``n`` raw rows, in the same order.
-        k: So many rows, fewer where there are not as many.
-
-    Returns:
-        The rows of `predictions` with ``loss`` and the table's columns beside them, worst first.
-        A column that both have is the table's under the name ``<name> (input)``.
-    """
-    order = np.argsort(-losses, kind="stable")[:k]
-    left = predictions.iloc[order].reset_index(drop=True)
-    left["loss"] = losses[order]
-    right = table.take(order).to_pandas()
-    return left.join(right, rsuffix=" (input)")
+def embedding_target(target: Target) -> str | None:
+    """What of a target one number for each level says, None if there is no such."""
+    if target.kind == "binary":
+        return f"share of {target.classes[1]}"
+    if target.kind == "regression" and target.outputs == 1:
+        return f"mean {target.classes[0]}"
+    return None

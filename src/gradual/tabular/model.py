@@ -80,6 +80,8 @@ class TabularModelConfig:
         members: Nets in the ensemble (`tabm`).
         batch_size: Rows of a batch; `mlp` 64, `tabm` 256.
         training: Phases and what they share.
+        refit: Train the model that the validation rows have chosen once more, on training and
+            validation rows, with the epochs (or rounds) that were found best, and keep that one.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -99,6 +101,8 @@ class TabularModelConfig:
     members: int = 8
     batch_size: int = None  # type: ignore[assignment]
     training: TrainingConfig = None  # type: ignore[assignment]
+    # What is done with the net later is no part of it: a trained one stays valid.
+    refit: bool = field(default=False, metadata={"identity": False})
 
     def __post_init__(self) -> None:
         if self.net not in _DEFAULTS:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from gradual.tabular.examples import as_table
 from gradual.tabular.model import TabularModelConfig, TabularNet, new_net
 from gradual.tabular.preprocessing import Preprocessor, TransformReport
 from gradual.tabular.targets import Target
 from gradual.tabular.task import codes_of, numbers_of, predict
-from gradual.tabular.train import KIND, as_table
+from gradual.tabular.train import KIND
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
 from gradual.training.device import resolve_device

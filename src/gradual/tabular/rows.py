@@ -1,4 +1,4 @@
-"""Which rows of a table train, which validate and which are scored once, at the end."""
+"""Which rows of a table train, which validate and which are held out for the scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from gradual.sources.splits import Split, validation_mask
+from gradual.sources.splits import Split, part_rows, validation_mask
 from gradual.sources.tables import of_table
 from gradual.tabular.columns import TableError, TextConfig, as_levels, column
 from gradual.tabular.engine import EngineConfig, fit_source
 from gradual.tabular.preprocessing import PartialFit, PreprocessingConfig, Preprocessor
+from gradual.tabular.targets import TargetConfig, fit_target
+from gradual.training.modules import array_hash
 
 Part = Literal["train", "valid", "test"]
 
@@ -22,7 +24,7 @@ class RowsConfig:
     """The parts of a table.
 
     Attributes:
-        test: Rows that are scored once; None for none, then validation rows are all there is to
+        test: Rows that give the scores; None for none, then validation rows are all there is to
             score, and the report says so.
         valid: Out of the other rows, those that training is watched and models are chosen with.
         missing_target: What to do where a target column has no value: `refuse` the table, or
@@ -46,7 +48,7 @@ def split_rows(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> p
             those that are left for `valid`.
 
     Returns:
-        One row a row of the table: ``part``, `train`, `valid` or `test`, or null where the target
+        For each row of the table its ``part``: `train`, `valid` or `test`, or null where the target
         is missing and is to be left out.
 
     Raises:
@@ -72,6 +74,31 @@ def split_rows(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> p
     part[rows[held_out]] = "valid"
     part[rows[~held_out]] = "train"
     return pa.table({"part": pa.array(part, pa.string())})
+
+
+def split_table(table: pa.Table, target: TargetConfig, config: RowsConfig) -> pa.Table:
+    """Give every row its part, and refuse a target that cannot be used in one of them.
+
+    Args:
+        table: The raw rows.
+        target: What is predicted.
+        config: How to choose.
+
+    Returns:
+        See `split_rows`.
+
+    Raises:
+        ValueError: As `split_rows`, `fit_target` and `Target.encode`, before anything is trained.
+    """
+    row_splits = split_rows(table, target.columns, config)
+    fitted = fit_target(table, part_rows(row_splits, "train"), target)
+    fitted.encode(table, np.flatnonzero(row_splits["part"].is_valid().to_numpy()))
+    return row_splits
+
+
+def rows_hash(table: pa.Table) -> str:
+    """SHA-256 (hex) of raw rows, whatever is made of them: to know test rows again."""
+    return array_hash(pd.util.hash_pandas_object(table.to_pandas(), index=False).to_numpy())
 
 
 def _known(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> np.ndarray:

@@ -1,15 +1,37 @@
-"""Which of several models on a table is kept, and the result in words."""
+"""Score the models of a contest, choose one by the validation rows, and say the result."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
+import pyarrow as pa
 
-from gradual.results.contest import LOWER_IS_BETTER, Contest
-from gradual.tabular import figures
+from gradual.results.metrics import metric_named
+from gradual.results.table import (
+    TEST,
+    VALID,
+    Answers,
+    Verdict,
+    gap_text,
+    parts_differ,
+    said,
+    score_models,
+    score_text,
+    value_of,
+)
+from gradual.tabular.contest import ContestConfig, ModelRun, refit
+from gradual.tabular.examples import Examples
+from gradual.tabular.metrics import DECIDES, HEADLINE, scored_answers, scored_kind
+from gradual.tabular.model import TabularModelConfig
+from gradual.tabular.predictions import table_predictions
+from gradual.tabular.serving import BEST, model_from_bundle
+from gradual.tabular.targets import Target
+from gradual.training.bundle import Bundle, BundleStore
 
+REFIT = "_refit"
 MODELS = {
     "net": "Net",
     "constant": "Constant",
@@ -18,193 +40,216 @@ MODELS = {
     "boosting": "Gradient boosting",
     "boosting_on_embeddings": "Gradient boosting on the net's embeddings",
 }
-METRICS = {
-    "accuracy": "Accuracy",
-    "roc_auc": "ROC AUC",
-    "log_loss": "Log loss (nats)",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R²",
-}
-BEST = "best"
+MODELS |= {f"{name}{REFIT}": f"{title}, refitted" for name, title in MODELS.items()}
 
 
-def choose(on_valid: Contest, on_held_out: Contest, wanted: str = BEST) -> dict[str, Any]:
-    """Choose a model by its validation rows, and name its best rival there.
+@dataclass(frozen=True)
+class Comparison:
+    """Models side by side, and the one that is kept.
+
+    Attributes:
+        scores: Result rows of the validation and the test rows; see `gradual.results.table`.
+        facts: What JSON can hold: ``kind`` (of the metrics), ``part`` (that the scores to read
+            come from), ``rows``, ``seeds``, ``model`` (kept), ``rival`` (the next best on the
+            validation rows, None if alone), ``by`` (the metric that chose, or `configuration`),
+            ``refit`` (None, or how many rows of which part the kept model has learned from) and
+            ``verdict`` of those rows.
+        predictions: Of the kept model and the rival for the scored rows; see `table_predictions`.
+        model: The kept model.
+    """
+
+    scores: pd.DataFrame
+    facts: dict[str, Any]
+    predictions: pd.DataFrame
+    model: Bundle
+
+
+def compare_models(
+    examples: Examples,
+    table: pa.Table,
+    runs: Sequence[ModelRun],
+    net_config: TabularModelConfig,
+    config: ContestConfig,
+    wanted: str = "best",
+    *,
+    source: str = "",
+    store: BundleStore | None = None,
+) -> Comparison:
+    """Score models, and choose one by its validation rows.
 
     Args:
-        on_valid: Of the validation rows; decides.
-        on_held_out: Of the rows held out; is told.
+        examples: What they learned from, of a table that `encode_table` made.
+        table: The raw rows.
+        runs: Every model's answers for the validation rows, then the test rows.
+        net_config: The net's settings; `refit` says whether the chosen model trains once more.
+        config: The other models' settings.
         wanted: `best`, or the name of the model that configuration asks for.
-
-    Returns:
-        What JSON can hold: ``model``, ``rival`` (None if alone), ``by`` (the metric that chose, or
-        `configuration`), ``sentence``, and ``valid`` and ``held_out``, the two verdicts.
+        source: Name of the source, for the result rows.
+        store: Keeps the model that is refitted.
 
     Raises:
         ValueError: The wanted model does not take part.
     """
-    order = list(dict.fromkeys(on_valid.table["model"]))
+    target, held_out = examples.fitted, examples.held_out
+    kind, tested = scored_kind(target), bool(len(examples.test))
+    on_valid = score_models(
+        _answers(runs, slice(0, len(examples.valid)), target),
+        examples.truth(examples.valid),
+        kind,
+        source=source,
+        part=VALID,
+        by=DECIDES[kind],
+    )
+    model, rival = choose(on_valid.order, wanted)
+    first = {run.model: run for run in reversed(runs)}
+    chosen, frames = first[model], [on_valid.frame]
+    scored = slice(len(examples.valid) if tested else 0, None)
+    kept, shown, prediction = chosen.bundle, model, chosen.prediction[scored]
+    if net_config.refit:
+        kept = refit(examples, table, chosen, first["net"].bundle, net_config, config, store)
+        if tested:  # without test rows it has learned from all that there are
+            shown, refitted = f"{model}{REFIT}", model_from_bundle(kept)
+            raw = table.take(held_out)
+            prediction = refitted.predict_encoded(refitted.preprocessor.transform(raw))
+            runs = [run for run in runs if run.model != model]
+            chosen = replace(chosen, model=shown)
+    truth, verdict = examples.truth(held_out), on_valid.verdict()
+    if tested:
+        answers = _answers(runs, scored, target)
+        if shown != model:
+            answers.append(Answers(shown, scored_answers(target, prediction), chosen.seed))
+        on_test = score_models(answers, truth, kind, source=source, part=TEST, by=DECIDES[kind])
+        frames.insert(0, on_test.frame)
+        verdict = on_test.verdict()
+    baseline = None if rival is None else first[rival].prediction[scored]
+    facts = {
+        "kind": kind,
+        "part": TEST if tested else VALID,
+        "rows": len(held_out),
+        "seeds": len(config.seeds),
+        "model": shown,
+        "rival": rival,
+        "by": on_valid.by if wanted == BEST else "configuration",
+        "refit": kept.metadata.get("refit"),
+        "verdict": asdict(verdict),
+    }
+    predictions = table_predictions(target, held_out, truth, prediction, baseline)
+    return Comparison(pd.concat(frames, ignore_index=True), facts, predictions, kept)
+
+
+def choose(order: Sequence[str], wanted: str) -> tuple[str, str | None]:
+    """Choose a model, and name its rival.
+
+    Args:
+        order: All models, the best on the validation rows first.
+        wanted: `best`, or the name of the model that configuration asks for.
+
+    Returns:
+        The model, and the best of the others there; None if there are none.
+
+    Raises:
+        ValueError: The wanted model does not take part.
+    """
     if wanted not in (BEST, *order):
         raise ValueError(
             f"serving.model is {wanted!r}, which does not take part: choose among "
             f"{', '.join(order)}, or add it to comparison.baselines.models"
         )
     model = order[0] if wanted == BEST else wanted
-    rival = next((name for name in order if name != model), None)
-    metric = on_valid.verdict["metric"]
-    how = (
-        f"has the best {METRICS[metric]} on the validation rows"
-        if wanted == BEST
-        else "is the model that the configuration names"
-    )
-    return {
-        "model": model,
-        "rival": rival,
-        "by": metric if wanted == BEST else "configuration",
-        "sentence": f"{MODELS[model]} {how} and is kept.",
-        "valid": on_valid.verdict,
-        "held_out": on_held_out.verdict,
-    }
+    return model, next((name for name in order if name != model), None)
 
 
-def summarise(
-    scores: pd.DataFrame,
-    choice: dict[str, Any],
-    kind: str,
-    part: str,
-) -> dict[str, Any]:
+def summarise(scores: pd.DataFrame, facts: Mapping[str, Any], looks: int) -> dict[str, Any]:
     """Say the result in words.
 
     Args:
-        scores: `Contest.table` of the held-out rows.
-        choice: From `choose`.
-        kind: What is predicted.
-        part: `test`, or `valid` where there are no test rows.
+        scores: Result rows.
+        facts: See `Comparison`.
+        looks: How many runs have scored these rows, this one included.
 
     Returns:
-        What JSON can hold: ``headline``, ``notes``, ``rows``, ``part``, ``model``, ``rival`` and
-        ``scores``: by model and metric ``value``, ``low`` and ``high``.
+        What JSON can hold: ``headline``, ``notes``, ``warnings`` and ``facts``.
     """
-    means = scores[scores["seed"].isna()]
-    table = _by_model(means)
-    own = table[choice["model"]]
-    rows = int(means["rows"].iloc[0])
-    seeds = int(means["seeds"].iloc[0])
-    told = ", ".join(
-        f"{METRICS[metric]} {show(**own[metric])}"
-        for metric in (("rmse", "mae") if kind == "regression" else ("accuracy", "roc_auc"))
-        if metric in own
+    model, part, rows = facts["model"], facts["part"], facts["rows"]
+    own = {
+        name: value_of(scores, model, name, part)
+        for name in HEADLINE[facts["kind"]]
+        if ((scores["model"] == model) & (scores["metric"] == name)).any()
+    }
+    found = ", ".join(
+        f"{metric_named(name).title} {score_text(name, one['value'], one['low'], one['high'])}"
+        for name, one in own.items()
     )
-    rows_name = f"{rows:,} {part} rows"
-    headline = f"{MODELS[choice['model']]}: {told} on {rows_name} (95 % intervals)."
-    verdict = choice["held_out"]
-    if verdict["against"]:
-        headline += f" {verdict_sentence(verdict)}"
+    headline = f"{MODELS[model]}: {found} on {rows:,} {part} rows (95 % intervals)."
+    headline = " ".join([headline, *verdict_sentences(Verdict(**facts["verdict"]))])
+    kept = MODELS[model.removesuffix(REFIT)]
+    why = (
+        "is the model that the configuration names"
+        if facts["by"] == "configuration"
+        else f"has the best {metric_named(facts['by']).title} on the validation rows"
+    )
     notes = [
-        f"{choice['sentence']} All models learned from the same training rows and columns; the "
-        f"{part} rows were scored once"
-        + ("." if part == "test" else ", but training was watched with them: there are no others.")
+        f"{kept} {why} and is kept. All models learned from the same training rows and columns.",
+        *refit_notes(facts),
     ]
-    if "accuracy" in own:
-        half = 50 * (own["accuracy"]["high"] - own["accuracy"]["low"])
-        notes.append(f"{rows:,} rows carry ± {half:.1f} points of accuracy.")
+    alike = scores.replace({"model": {model: model.removesuffix(REFIT)}})
+    warnings = parts_differ(alike, model.removesuffix(REFIT), list(own), MODELS)
+    if part == VALID:
+        warnings.append(
+            "There are no test rows: these scores are of the validation rows, by which training "
+            "was watched and the model chosen, and are too good."
+        )
+    elif looks > 1:
+        notes.append(
+            f"{looks} runs have scored these test rows, this one included. Settings that were "
+            "changed after looking at the scores make them too good."
+        )
+    seeds = facts["seeds"]
     notes.append(
         "Intervals: 95 %, over rows"
-        + (f" and {seeds} seeds." if seeds > 1 else ", of one seed.")
-        + " Seconds: to fit, and to predict all validation and held-out rows; of this run."
+        + (f" and {seeds} seeds;" if seeds > 1 else ", of one seed;")
+        + " those of differences hold for all models at once. Seconds: to fit, and to predict all "
+        "validation and test rows."
     )
-    return {
-        "headline": headline,
-        "notes": notes,
-        "rows": rows,
-        "part": part,
-        "model": choice["model"],
-        "rival": choice["rival"],
-        "scores": table,
-    }
+    return {"headline": headline, "notes": notes, "warnings": warnings, "facts": dict(facts)}
 
 
-def verdict_sentence(verdict: dict[str, Any]) -> str:
-    """Say who won on the held-out rows and by how much; against the net, too."""
-    winner = MODELS[verdict["winner"]]
-    second, *others = verdict["against"]
-    sentences = []
-    for other in [second, *(name for name in others if name == "net")]:
-        gap = verdict["against"][other]
-        how = "is better than" if gap["clear"] else "is ahead of, but not clearly better than,"
-        sentences.append(
-            f"{winner} {how} {MODELS[other]} by {figure(gap['difference'])} in "
-            f"{METRICS[verdict['metric']]} [{figure(gap['low'])}, {figure(gap['high'])}]."
-        )
-    return " ".join(sentences)
-
-
-def show(value: float, low: float, high: float) -> str:
-    """A score with its interval."""
-    return f"{figure(value)} [{figure(low)}, {figure(high)}]"
-
-
-def figure(value: float) -> str:
-    """Four digits that matter."""
-    if pd.isna(value):
-        return "–"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
-
-
-def scores_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """Lay the scores of the models out for reading, one row a model, the best first.
-
-    Args:
-        scores: `Contest.table`.
-
-    Returns:
-        ``Model``, a text column for each metric with its interval, and seconds.
-    """
-    means = scores[scores["seed"].isna()]
-    times = means.drop_duplicates("model").set_index("model")[["fit_seconds", "predict_seconds"]]
-    seconds = dict(zip(times.index, times.to_numpy().tolist(), strict=True))
-    rows = []
-    for model, own in _by_model(means).items():
-        rows.append(
-            {"Model": MODELS[model]}
-            | {METRICS[metric]: show(**score) for metric, score in own.items()}
-            | {
-                "Fit (s)": f"{seconds[model][0]:.2f}",
-                "Predict (s)": f"{seconds[model][1]:.3f}",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _by_model(means: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """Value, low and high of each score by model and metric."""
-    table: dict[str, dict[str, dict[str, float]]] = {}
-    names = ["model", "metric", "value", "low", "high"]
-    for model, metric, value, low, high in means[names].to_numpy(object).tolist():
-        table.setdefault(model, {})[metric] = {"value": value, "low": low, "high": high}
-    return table
-
-
-def comparison_figure(scores: pd.DataFrame, chosen: str) -> go.Figure:
-    """Draw the scores of all models; see `figures.comparison_figure`.
-
-    Args:
-        scores: `Contest.table`.
-        chosen: Name of the model that is kept.
-    """
-    means = scores[scores["seed"].isna()]
-    long = pd.DataFrame(
-        {
-            "model": means["model"].map(MODELS),
-            "score": means["metric"].map(METRICS),
-            "better": ["lower" if m in LOWER_IS_BETTER else "higher" for m in means["metric"]],
-            "value": means["value"],
-            "low": means["low"],
-            "high": means["high"],
-        }
+def refit_notes(facts: Mapping[str, Any]) -> list[str]:
+    """Say what the kept model has learned from, if it was trained once more."""
+    rows = facts["refit"]
+    if rows is None:
+        return []
+    note = (
+        f"It was then trained once more, on {rows['training_rows']:,} training and "
+        f"{rows['validation_rows']:,} validation rows, with the settings found"
+        + "".join(f" ({rows[name]:,} {name})" for name in ("epochs", "rounds") if name in rows)
     )
-    subtitle = f"{means['rows'].iloc[0]:,} rows, 95 % intervals · blue: the model that is kept"
-    return figures.comparison_figure(long, MODELS[chosen], subtitle)
+    if facts["part"] == VALID:
+        return [
+            f"{note}. The scores are of the model before that, and what it has learned is asked "
+            "on rows that it was trained on."
+        ]
+    return [f"{note}: the test scores, and what it has learned, are of that model."]
+
+
+def verdict_sentences(verdict: Verdict) -> list[str]:
+    """Say who is ahead on the scored rows and by how much; against the net, too."""
+    metric, winner = metric_named(verdict.metric), MODELS[verdict.winner]
+    shown = [n for i, n in enumerate(verdict.against) if i == 0 or n in ("net", f"net{REFIT}")]
+    return [
+        f"{winner} {said(gap)} {MODELS[name]}: {gap_text(metric, gap)}."
+        for name, gap in ((name, verdict.against[name]) for name in shown)
+    ]
+
+
+def _answers(runs: Sequence[ModelRun], places: slice, target: Target) -> list[Answers]:
+    """Each run's answers for some of the rows that it has predicted."""
+    return [
+        Answers(
+            run.model,
+            scored_answers(target, run.prediction[places]),
+            run.seed,
+            {"fit_seconds": run.fit_seconds, "predict_seconds": run.predict_seconds},
+        )
+        for run in runs
+    ]

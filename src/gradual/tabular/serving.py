@@ -22,6 +22,7 @@ from gradual.tabular.trees import Trees, pack_boosting, pack_forest
 from gradual.training.bundle import Bundle
 
 BASELINE = "tabular_baseline"
+BEST = "best"
 _VECTORS = "vectors"
 
 
@@ -31,22 +32,16 @@ class ServingConfig:
 
     Attributes:
         model: `best` (the best on the validation rows), `net`, or a baseline's name.
-        registered_name: Register it in MLflow as the next version of this name; None for not.
-        alias: Point this alias of the registered model to the new version.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
-    model: str = "best"
-    registered_name: str | None = None
-    alias: str | None = None
+    model: str = BEST
 
     def __post_init__(self) -> None:
-        names = ("best", "net", *BASELINES)
+        names = (BEST, "net", *BASELINES)
         if self.model not in names:
             raise ValueError(f"model is {self.model!r}: use one of {', '.join(names)}")
-        if self.alias is not None and self.registered_name is None:
-            raise ValueError(f"alias is {self.alias!r}, which needs a registered_name: give one")
 
 
 def baseline_bundle(baseline: Baseline) -> Bundle:
@@ -74,7 +69,11 @@ def baseline_bundle(baseline: Baseline) -> Bundle:
         kind=BASELINE,
         config={"name": baseline.name},
         state=state,
-        metadata={"preprocessor": preprocessor.to_dict(), "target": baseline.target.to_dict()},
+        metadata={
+            "preprocessor": preprocessor.to_dict(),
+            "target": baseline.target.to_dict(),
+            **({} if baseline.rounds is None else {"rounds": baseline.rounds}),
+        },
         dependencies={"preprocessor": preprocessor.hash},
     )
 
@@ -203,31 +202,6 @@ def predict_source(model: TableModel, source: Source) -> tuple[pd.DataFrame, Tra
     predictions = pd.concat(found, ignore_index=True)
     predictions.insert(0, "row", np.arange(len(predictions)))
     return predictions, report
-
-
-def row_losses(target: Target, found: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """How wrong each prediction is: `(n,)`, in the unit of `loss_name`.
-
-    Args:
-        target: What is predicted.
-        found: `(n, outputs)` probabilities or values.
-        truth: From `Target.encode`.
-    """
-    if target.kind == "regression":
-        if target.config.log:
-            return np.abs(np.log1p(found) - np.log1p(truth)).mean(axis=1)
-        return np.abs(found - truth).mean(axis=1)
-    sure = found.astype(np.float64).clip(1e-7, 1 - 1e-7)
-    if target.kind == "multilabel":
-        return -np.where(truth > 0, np.log(sure), np.log1p(-sure)).mean(axis=1)
-    return -np.log(sure[np.arange(len(truth)), truth])
-
-
-def loss_name(target: Target) -> str:
-    """What `row_losses` gives, with its unit."""
-    if target.kind == "regression":
-        return "absolute error of log(1 + value)" if target.config.log else "absolute error"
-    return "log loss (nats)"
 
 
 def json_like(table: pa.Table) -> pd.DataFrame:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 import torch
-from scipy.stats import rankdata
 from torch import Tensor, nn
 
+from gradual.results.scores import area_under_roc
 from gradual.tabular.model import TabularNet
 from gradual.tabular.targets import Target
 from gradual.training.files import fingerprint
@@ -190,20 +190,11 @@ def scores(target: Target, found: np.ndarray, truth: np.ndarray) -> dict[str, fl
     if target.kind == "multilabel":
         loss = -np.where(truth > 0.5, np.log(sure), np.log1p(-sure)).mean()
         accuracy = ((found > 0.5) == (truth > 0.5)).mean()
-        areas = [_area(t > 0.5, p) for t, p in zip(truth.T, found.T, strict=True)]
+        areas = [area_under_roc(t > 0.5, p) for t, p in zip(truth.T, found.T, strict=True)]
     else:
         loss = -np.log(sure[np.arange(len(truth)), truth]).mean()
         accuracy = (found.argmax(1) == truth).mean()
-        areas = [_area(truth == 1, found[:, 1])] if target.kind == "binary" else []
-    known = [area for area in areas if area is not None]
+        areas = [area_under_roc(truth == 1, found[:, 1])] if target.kind == "binary" else []
+    known = [area.value for area in areas if area is not None]
     area = {"valid_roc_auc": float(np.mean(known))} if known else {}
     return {"valid_loss": float(loss), "valid_accuracy": float(accuracy), **area}
-
-
-def _area(positive: np.ndarray, score: np.ndarray) -> float | None:
-    """Area under the ROC curve, from ranks; None where only one class occurs."""
-    yes = int(positive.sum())
-    no = len(positive) - yes
-    if not yes or not no:
-        return None
-    return float((rankdata(score)[positive].sum() - yes * (yes + 1) / 2) / (yes * no))

@@ -94,11 +94,6 @@ class Trees:
         """The arrays as tensors, for a bundle."""
         return {name: torch.from_numpy(np.array(value)) for name, value in vars(self).items()}
 
-    @classmethod
-    def from_state(cls, state: dict[str, torch.Tensor]) -> Trees:
-        """The trees that `state` wrote."""
-        return cls(**{name: tensor.numpy() for name, tensor in state.items()})
-
 
 def pack_forest(model: RandomForestClassifier | RandomForestRegressor) -> Trees:
     """Pack a random forest of one target; its outputs are shares of the classes, or values."""
@@ -128,8 +123,9 @@ def pack_forest(model: RandomForestClassifier | RandomForestRegressor) -> Trees:
 def pack_boosting(model: HistGradientBoostingClassifier | HistGradientBoostingRegressor) -> Trees:
     """Pack histogram gradient boosting; its outputs are log-odds (one where there are two classes).
 
-    scikit-learn (1.9) puts the columns of codes first and numbers the codes that it has seen anew;
-    both is undone here, so that the trees take the matrix as it was given to `fit`.
+    scikit-learn (1.9, see the bound in pyproject.toml) puts the columns of codes first and numbers
+    the codes that it has seen anew; both is undone here, so that the trees take the matrix as it
+    was given to `fit`.
     """
     seen, order = _categories(model)
     base = np.asarray(model._baseline_prediction, np.float64).reshape(-1)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from gradual.collab.cold_start import ColdStartConfig
 from gradual.collab.metadata import RowLearner
+from gradual.tabular.examples import Examples, as_table
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.predict import TabularModel
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
@@ -45,15 +46,15 @@ def tabular_learner(net: TabularModelConfig) -> RowLearner:
         columns = ColumnsConfig(categorical=words, continuous=numbers)
         preprocessor = fit([properties], PreprocessingConfig(columns))
         targets = pd.DataFrame(rows).add_prefix("row_")
-        bundle, _ = train_tabular(
+        examples = Examples(
             preprocessor.transform(properties),
-            targets,
+            as_table(targets),
             np.arange(properties.num_rows),
             np.zeros(0, np.int64),
             preprocessor,
             TargetConfig(kind="regression", columns=tuple(targets.columns)),
-            net,
         )
+        bundle, _ = train_tabular(examples, net)
         model = TabularModel.from_bundle(bundle, device="cpu")
         return lambda table: model.predict(table).to_numpy(np.float32)
 

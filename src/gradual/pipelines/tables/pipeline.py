@@ -3,179 +3,102 @@
 from kedro.pipeline import Node, Pipeline
 
 from gradual.pipelines.tables import nodes
+from gradual.tabular.figures import FIGURES
+
+_FIGURES = {name: f"{name}_figure" for name in FIGURES}
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline that trains a net, compares it, and serves and explains the best."""
     return Pipeline(
         [
+            Node(nodes.read_table, inputs="source", outputs="table", name="read_table"),
             Node(
-                func=nodes.read_table,
-                inputs="source",
-                outputs="table",
-                name="read_table",
-            ),
-            Node(
-                func=nodes.split_rows,
-                inputs={"table": "table", "rows": "params:rows", "target": "params:target"},
+                nodes.split_rows,
+                inputs=["table", "params:rows", "params:target"],
                 outputs="row_splits",
                 name="split_rows",
             ),
             Node(
-                func=nodes.fit_preprocessor,
-                inputs={
-                    "table": "table",
-                    "row_splits": "row_splits",
-                    "config": "params:preprocessing",
-                    "engine": "params:engine",
-                },
+                nodes.fit_preprocessor,
+                inputs=["table", "row_splits", "params:preprocessing", "params:engine"],
                 outputs="preprocessor",
                 name="fit_preprocessor",
             ),
             Node(
-                func=nodes.encode,
-                inputs={
-                    "table": "table",
-                    "row_splits": "row_splits",
-                    "preprocessor": "preprocessor",
-                },
+                nodes.encode,
+                inputs=["table", "row_splits", "preprocessor", "params:target"],
                 outputs=["encoded", "column_summary"],
                 name="encode_table",
             ),
             Node(
-                func=nodes.train_net,
-                inputs={
-                    "encoded": "encoded",
-                    "table": "table",
-                    "row_splits": "row_splits",
-                    "preprocessor": "preprocessor",
-                    "checkpoints": "net_checkpoints",
-                    "target": "params:target",
-                    "config": "params:net",
-                },
+                nodes.train_net,
+                inputs=[
+                    "encoded", "preprocessor", "net_checkpoints", "params:target", "params:net",
+                ],
                 outputs=["net", "net_history"],
                 name="train_net",
             ),
             Node(
-                func=nodes.plot_training,
-                inputs="net_history",
-                outputs="net_training_plot",
-                name="plot_net_training",
-            ),
-            Node(
-                func=nodes.compare_models,
-                inputs={
-                    "encoded": "encoded",
-                    "table": "table",
-                    "row_splits": "row_splits",
-                    "net": "net",
-                    "net_history": "net_history",
-                    "target": "params:target",
-                    "net_config": "params:net",
-                    "config": "params:comparison",
-                    "serving": "params:serving",
-                },
-                outputs=["scores", "choice_metrics", "predictions", "model"],
+                nodes.fit_and_compare,
+                inputs=[
+                    "encoded", "preprocessor", "table", "net", "net_history", "rivals",
+                    "params:target", "params:net", "params:comparison", "params:serving",
+                ],
+                outputs=["scores", "summary", "predictions", "model"],
                 name="compare_models",
             ),
             Node(
-                func=nodes.evaluate,
-                inputs={
-                    "scores": "scores",
-                    "choice": "choice_metrics",
-                    "row_splits": "row_splits",
-                    "model": "model",
-                },
-                outputs="model_metrics",
-                name="evaluate_models",
-            ),
-            Node(
-                func=nodes.draw,
-                inputs={
-                    "scores": "scores",
-                    "choice": "choice_metrics",
-                    "predictions": "predictions",
-                    "model": "model",
-                },
-                outputs=[
-                    "comparison_plot",
-                    "truth_plot",
-                    "separation_plot",
-                    "calibration_plot",
-                    "spread_plot",
-                ],
-                name="draw_predictions",
-            ),
-            Node(
-                func=nodes.find_worst_rows,
-                inputs={
-                    "predictions": "predictions",
-                    "table": "table",
-                    "model": "model",
-                    "config": "params:interpretation",
-                },
+                nodes.find_worst_rows,
+                inputs=["predictions", "table", "model", "params:interpretation"],
                 outputs="worst_rows",
                 name="find_worst_rows",
             ),
             Node(
-                func=nodes.interpret,
-                inputs={
-                    "model": "model",
-                    "table": "table",
-                    "row_splits": "row_splits",
-                    "config": "params:interpretation",
-                },
-                outputs=["importance", "dependence", "importance_plot", "dependence_plot"],
+                nodes.interpret_model,
+                inputs=["model", "table", "predictions", "params:interpretation"],
+                outputs=["importance", "dependence"],
                 name="interpret_model",
             ),
             Node(
-                func=nodes.export_embeddings,
-                inputs={
-                    "net": "net",
-                    "encoded": "encoded",
-                    "table": "table",
-                    "row_splits": "row_splits",
-                },
-                outputs=["embeddings", "embeddings_plot"],
+                nodes.export_embeddings,
+                inputs=["net", "encoded", "preprocessor", "params:target"],
+                outputs="embeddings",
                 name="export_embeddings",
             ),
             Node(
-                func=nodes.write_report,
+                nodes.draw,
+                inputs=[
+                    "scores", "summary", "predictions", "model", "importance", "dependence",
+                    "embeddings", "net_history",
+                ],
+                outputs=_FIGURES,
+                name="draw",
+            ),
+            Node(
+                nodes.write_report,
                 inputs={
-                    "metrics": "model_metrics",
+                    "summary": "summary",
                     "scores": "scores",
-                    "comparison_plot": "comparison_plot",
-                    "truth_plot": "truth_plot",
-                    "separation_plot": "separation_plot",
-                    "calibration_plot": "calibration_plot",
-                    "spread_plot": "spread_plot",
                     "worst_rows": "worst_rows",
-                    "importance_plot": "importance_plot",
-                    "dependence_plot": "dependence_plot",
-                    "embeddings_plot": "embeddings_plot",
-                    "net_training_plot": "net_training_plot",
-                    "column_summary": "column_summary",
+                    "columns": "column_summary",
                     "target": "params:target",
                     "rows": "params:rows",
                     "net": "params:net",
+                    **_FIGURES,
                 },
                 outputs="report",
                 name="write_report",
             ),
             Node(
-                func=nodes.log_model,
-                inputs={
-                    "model": "model",
-                    "table": "table",
-                    "row_splits": "row_splits",
-                    "serving": "params:serving",
-                },
+                nodes.log_model,
+                inputs=["model", "table", "params:registration"],
                 outputs="logged_model",
                 name="log_model",
             ),
         ],
         tags="tabular",
-    )
+    )  # fmt: skip
 
 
 def create_prediction_pipeline() -> Pipeline:
@@ -183,8 +106,8 @@ def create_prediction_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                func=nodes.predict_new_rows,
-                inputs={"model": "model", "new_rows": "new_rows"},
+                nodes.predict_new_rows,
+                inputs=["model", "new_rows"],
                 outputs=["new_predictions", "new_rows_metrics", "new_rows_report"],
                 name="predict_new_rows",
             ),
@@ -198,15 +121,8 @@ def create_range_test_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                func=nodes.find_learning_rate,
-                inputs={
-                    "encoded": "encoded",
-                    "table": "table",
-                    "row_splits": "row_splits",
-                    "preprocessor": "preprocessor",
-                    "target": "params:target",
-                    "config": "params:net",
-                },
+                nodes.find_learning_rate,
+                inputs=["encoded", "preprocessor", "params:target", "params:net"],
                 outputs=["net_range_test", "net_range_test_plot"],
                 name="find_net_learning_rate",
             ),
