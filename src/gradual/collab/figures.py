@@ -20,7 +20,7 @@ def components_figure(components: pd.DataFrame, named: int = 40) -> go.Figure | 
         components: From `Recommender.components`: `title`, `component_1`, `component_2`,
             `ratings`.
         named: So many titles are written out: of the items with most ratings whose title hides no
-            other; the rest tell theirs under the mouse.
+            other; the rest show theirs under the mouse.
     """
     if components.empty:
         return None
@@ -68,7 +68,7 @@ def _apart(points: pd.DataFrame, named: int) -> np.ndarray:
 
 
 def biases_figure(biases: pd.DataFrame, each: int = 12) -> go.Figure | None:
-    """Draw the items that are liked most and least beyond what their vectors explain.
+    """Draw the items liked most and least beyond what their vectors explain.
 
     Args:
         biases: From `Recommender.biases`, best first: `title`, `bias`, `ratings`.

@@ -214,7 +214,7 @@ def split_ratings(ratings: pa.Table, split: RatingsSplit) -> pa.Table:
     """Choose the ratings to learn from, to validate and to test on.
 
     Returns:
-        One row a rating: `part`, `train`, `valid` or `test`.
+        One row for each rating: `part`, `train`, `valid` or `test`.
 
     Raises:
         RatingsError: A split names a column that is not there, or leaves one side empty.

@@ -30,7 +30,7 @@ class Evaluation:
     """What held-out ratings say.
 
     Attributes:
-        predictions: One row a rating of the scored part: `user`, `item`, `rating`, `score`,
+        predictions: One row for each rating of the scored part: `user`, `item`, `rating`, `score`,
             `fallback`, and what the simple models say.
         scores: Result rows of test and validation ratings.
         verdicts: `ratings` and `lists`: the recommender against each simple model

@@ -108,8 +108,8 @@ class ItemNeighbours:
         rated = self.residuals[who]
         has = rated.copy()
         has.data = np.ones_like(has.data)
-        told, weight = (rated @ similar).toarray(), (has @ similar).toarray()
-        return (told / (weight + self.damping))[place]
+        total, weight = (rated @ similar).toarray(), (has @ similar).toarray()
+        return (total / (weight + self.damping))[place]
 
     def scores(self, users: np.ndarray) -> np.ndarray:
         """Return the ratings of all items, ``(n, items)``, for user numbers."""

@@ -85,7 +85,7 @@ def train(
     """Train the recommender.
 
     Returns:
-        The trained model and its history, one row an epoch.
+        The trained model and its history, a row for each epoch.
     """
     bundle, history = train_collab(
         ratings,
@@ -109,7 +109,7 @@ def evaluate(
     """Score the recommender and simple models on test and validation ratings.
 
     Returns:
-        One row a held-out rating; result rows; and the recommender against each simple model.
+        A row for each held-out rating; result rows; and the recommender against each simple model.
     """
     found = scores.evaluate(
         Recommender.from_bundle(recommender),
@@ -217,7 +217,7 @@ def recommend(recommender: Bundle) -> pd.DataFrame:
 def explore(
     recommender: Bundle, lists: RootModel[ListsConfig]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Tell what the model knows of items.
+    """Show what the model knows of items.
 
     Returns:
         Similar items of the most rated ones, items by bias, and items on the first two principal
