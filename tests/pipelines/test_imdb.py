@@ -11,7 +11,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
+from gradual.results.table import value_of
 from gradual.text.classifier import TextClassifier
+from gradual.text.figures import FIGURES
 from gradual.training.bundle import load_bundle
 from gradual.training.files import sha256_file
 
@@ -21,13 +23,12 @@ Kedro = Callable[..., CompletedProcess[str]]
 def test_every_artifact_of_the_catalog_is_there(tiny: Path) -> None:
     reporting = tiny / "data/tiny/08_reporting/imdb"
     assert {path.name for path in reporting.iterdir()} == {
-        "batch.html", "batch.parquet", "classifier_metrics.json", "figures",
-        "language_model_metrics.json", "logged_model.json", "report.html",
-        "review_examples.parquet", "sample_texts.json",
+        "batch.html", "batch.parquet", "figures", "language_model_scores.parquet",
+        "language_model_summary.json", "logged_model.json", "report.html",
+        "review_examples.parquet", "sample_texts.json", "scores.parquet", "summary.json",
     }  # fmt: skip
     assert {path.stem for path in (reporting / "figures").iterdir()} == {
-        "classifier_training", "confusion_matrix", "language_model_training",
-        "decisions", "probability_histogram", "reliability_diagram", "roc_curve",
+        "classifier_training", "language_model_training", *FIGURES,
     }  # fmt: skip
     assert not list(tiny.rglob("*.tmp"))
 
@@ -50,14 +51,19 @@ def test_rows_stay_aligned_from_documents_to_predictions(tiny: Path) -> None:
 
 def test_metrics_name_rows_interval_and_baseline(tiny: Path) -> None:
     folder = tiny / "data/tiny/08_reporting/imdb"
-    metrics = json.loads((folder / "classifier_metrics.json").read_text())
-    low, high = metrics["model"]["accuracy_interval"]
-    assert metrics["rows"] == 200
-    assert low < metrics["model"]["accuracy"] < high
-    assert metrics["baseline"]["accuracy"] > 0.7, "the sample is learnable from n-grams"
-    language_model = json.loads((folder / "language_model_metrics.json").read_text())
-    assert language_model["start"] == {"from": "random"}
-    assert language_model["perplexity"] < 500, "better than guessing among the 500 words"
+    scores = pd.read_parquet(folder / "scores.parquet")
+    assert set(scores["source"]) == {"imdb"}
+    for part, rows in (("test", 200), ("valid", 80)):
+        own = value_of(scores, "classifier", "accuracy", part)
+        assert own["rows"] == rows
+        assert own["low"] < own["value"] < own["high"]
+    ngrams = value_of(scores, "ngrams", "accuracy")
+    assert ngrams["value"] > 0.7, "the sample is learnable from n-grams"
+    perplexity = value_of(scores, "language_model", "perplexity", "valid")
+    assert perplexity["value"] < 500, "better than guessing among the 500 words"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["looks"] == 1
+    assert summary["language_model"]["start"] == {"from": "random"}
 
 
 def test_the_run_is_in_mlflow_with_parameters_epochs_and_model(tiny: Path) -> None:
@@ -70,7 +76,8 @@ def test_the_run_is_in_mlflow_with_parameters_epochs_and_model(tiny: Path) -> No
     assert params["imdb.language_model.start.from"] == "random"
     steps = [step for name, step, _ in metrics if name == "imdb.classifier.valid_accuracy"]
     assert sorted(steps) == [0, 1] or sorted(steps) == [1, 2]
-    assert "imdb.language_model.perplexity" in {name for name, _, _ in metrics}
+    names = {name for name, _, _ in metrics}
+    assert {"imdb.valid.language_model.perplexity", "imdb.test.classifier.accuracy"} <= names
     model = json.loads((tiny / "data/tiny/08_reporting/imdb/logged_model.json").read_text())
     assert model["model_uri"].startswith("models:/")
     assert not list((tiny / "mlartifacts").rglob("*.pkl"))
@@ -84,6 +91,9 @@ def test_a_second_run_loads_what_is_finished_and_changes_nothing(tiny: Path, ked
     assert result.returncode == 0, result.stdout
     assert "language model: is finished already" in result.stdout
     assert "classifier: is finished already" in result.stdout
+    assert "ngrams: nothing has changed" in result.stdout
+    summary = json.loads((tiny / "data/tiny/08_reporting/imdb/summary.json").read_text())
+    assert summary["looks"] == 2
     assert {name: sha256_file(models / name) for name in names} == before
 
 

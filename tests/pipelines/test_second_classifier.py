@@ -1,7 +1,6 @@
 """One language model, several classifiers: configuration alone, and it is not trained again."""
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 from pydantic import RootModel
 
 from gradual.pipelines.texts.data_nodes import take_language
+from gradual.results.table import value_of
 from gradual.text.tokenizer import TokenizerConfig
 from gradual.training.bundle import Bundle, load_bundle
 from gradual.training.files import sha256_file
@@ -48,9 +48,11 @@ def test_another_source_starts_from_the_stored_language_model(
     assert classifier.dependencies["vocabulary"] == language_model.dependencies["vocabulary"]
     assert classifier.metadata["labels"] == MAGAZINES
     reporting = workspace / "data/tiny/08_reporting/imdb_magazine"
-    metrics = json.loads((reporting / "classifier_metrics.json").read_text())
-    assert metrics["rows"] == 200
-    assert metrics["baseline"]["accuracy"] > 0.8, "house styles can be told by their words"
+    scores = pd.read_parquet(reporting / "scores.parquet")
+    ngrams = value_of(scores, "ngrams", "accuracy")
+    assert ngrams["rows"] == 200
+    assert ngrams["value"] > 0.8, "house styles can be told by their words"
+    assert "language_model" not in set(scores["model"])
     assert "What it writes" not in (reporting / "report.html").read_text()
     assert "<h2>Language model" not in (reporting / "batch.html").read_text()
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from gradual.results.predictions import probabilities_of
+from gradual.results.table import value_of
 from gradual.text.ensemble import TextEnsemble
 from gradual.training.bundle import load_bundle
 
@@ -50,12 +51,13 @@ def test_three_scores_on_the_same_rows(both: tuple[Path, str]) -> None:
     mean = sum(probabilities_of(member) for member in members) / 2
     assert abs(probabilities_of(table) - mean).max() < 1e-6
     reporting = data / "08_reporting/imdb_ensemble"
-    metrics = json.loads((reporting / "ensemble_metrics.json").read_text())
-    assert metrics["rows"] == 200
-    assert metrics["forward"]["accuracy"] == members[0]["correct"].mean()
-    assert metrics["backward"]["accuracy"] == members[1]["correct"].mean()
-    assert metrics["headline"] in (reporting / "report.html").read_text()
-    assert metrics["headline"] in log
+    scores = pd.read_parquet(reporting / "scores.parquet")
+    for name, member in zip(("forward", "backward"), members, strict=True):
+        assert value_of(scores, name, "accuracy")["value"] == member["correct"].mean()
+        assert value_of(scores, name, "accuracy", "valid")["rows"] == 80
+    summary = json.loads((reporting / "summary.json").read_text())
+    assert summary["headline"] in (reporting / "report.html").read_text()
+    assert summary["headline"] in log
 
 
 def test_a_file_of_new_texts_is_answered_by_both(both: tuple[Path, str], kedro: Kedro) -> None:

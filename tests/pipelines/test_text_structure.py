@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gradual.results.table import value_of
 from gradual.text.classifier import TextClassifier
 from gradual.training.bundle import load_bundle
 
@@ -87,18 +88,21 @@ def test_several_columns_and_labels_from_configuration_to_raw_rows(finished: Pat
     assert tokens[:3] == ["xxbos", "xxfld", "1"]
     assert tokens.count("xxfld") == 2
 
-    metrics = _read(data / "08_reporting/notes/classifier_metrics.json")
-    assert metrics["rows"] == 80
-    assert metrics["model"]["micro_f1"] > metrics["always"]["micro_f1"] + 0.1
-    assert set(metrics["model"]["labels"]) == set(WORDS)
-    assert metrics["baseline"]["macro_f1"] > 0.9, "each label has words of its own"
+    scores = pd.read_parquet(data / "08_reporting/notes/scores.parquet")
+    own, every = (value_of(scores, m, "micro_f1") for m in ("classifier", "every_label"))
+    assert own["rows"] == 80
+    assert own["value"] > every["value"] + 0.1
+    assert {f"label {name}" for name in WORDS} <= set(scores["slice"])
+    macro = value_of(scores, "ngrams", "macro_f1")
+    assert macro["value"] > 0.9, "each label has words of its own"
     report = (data / "08_reporting/notes/report.html").read_text()
     for text in ("Label by label", "F1 by label", "Micro F1"):
         assert text in report
 
     bundle = load_bundle(data / "06_models/notes/classifier.safetensors")
     thresholds = bundle.metadata["decision"]["thresholds"]
-    assert thresholds == metrics["thresholds"]
+    summary = _read(data / "08_reporting/notes/summary.json")
+    assert thresholds == summary["decision"]["thresholds"]
     assert set(thresholds) == set(WORDS)
     rows = pd.DataFrame(
         {"id": [1, 2], "body": ["the invoice", None], "title": ["a refund", "the router is down"]}

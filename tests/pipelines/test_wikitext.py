@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 
 import pandas as pd
 
+from gradual.results.table import value_of
 from gradual.training.bundle import load_bundle
 
 Kedro = Callable[..., CompletedProcess[str]]
@@ -22,10 +23,14 @@ def test_imdb_starts_from_what_wikitext_registers(clone: Path, kedro: Kedro) -> 
     assert documents["part"].tolist() == splits["language_model"].tolist()
     assert documents["part"].value_counts().to_dict() == {"train": 160, "valid": 20, "test": 20}
     reporting = data / "08_reporting/wikitext"
-    metrics = json.loads((reporting / "language_model_metrics.json").read_text())
-    assert metrics["documents"] == metrics["test"]["documents"] == 20
-    for figures in (metrics, metrics["test"]):
-        assert figures["perplexity"] < 500, "better than guessing among the 500 words"
+    scores = pd.read_parquet(reporting / "scores.parquet")
+    for part in ("valid", "test"):
+        perplexity = value_of(scores, "language_model", "perplexity", part)
+        assert perplexity["rows"] == 20
+        assert perplexity["value"] < 500, "better than guessing among the 500 words"
+    summary = json.loads((reporting / "summary.json").read_text())
+    assert "on 20 test documents" in summary["headline"]
+    assert summary["headline"] in (reporting / "report.html").read_text()
     logged = json.loads((reporting / "logged_model.json").read_text())
     assert logged["model_uri"].startswith("models:/")
 
@@ -36,8 +41,8 @@ def test_imdb_starts_from_what_wikitext_registers(clone: Path, kedro: Kedro) -> 
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
     pretrained = load_bundle(data / "06_models/wikitext/language_model.safetensors")
-    metrics = json.loads((data / "08_reporting/imdb/language_model_metrics.json").read_text())
-    assert metrics["start"]["bundle"] == pretrained.hash
+    summary = json.loads((data / "08_reporting/imdb/language_model_summary.json").read_text())
+    assert summary["start"]["bundle"] == pretrained.hash
     with sqlite3.connect(clone / "mlflow.db") as database:
         params = dict(database.execute("select key, value from params"))
     logged_start = {

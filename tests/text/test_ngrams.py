@@ -7,7 +7,7 @@ import pytest
 
 from gradual.text import ngrams
 from gradual.text.labels import as_array
-from gradual.text.ngrams import class_shares, ngram_answers
+from gradual.text.ngrams import ngram_answers
 from gradual.training.bundle import BundleStore
 
 N = 120
@@ -92,9 +92,3 @@ def test_texts_without_a_frequent_word_give_a_constant(caplog: pytest.LogCapture
     answers = ngram_answers(texts, labels, PARTS)
     np.testing.assert_allclose(answers["b"], np.mean(labels[:80] == "b"))
     assert "no word is frequent enough" in caplog.text
-
-
-def test_shares_are_those_of_the_training_rows() -> None:
-    labels = np.array(["negative", "positive", "positive", "negative"], dtype=object)
-    targets = ngrams.encode_labels(labels, np.arange(3), np.array([3]))
-    np.testing.assert_allclose(class_shares(targets, np.arange(3)), [1 / 3, 2 / 3])

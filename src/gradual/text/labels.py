@@ -121,6 +121,13 @@ def indicators(labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
     return flags
 
 
+def class_shares(labels: np.ndarray) -> dict[str, float]:
+    """Return the share of each label, a label a document or a list of them, the largest first."""
+    written = _pairs(labels, _missing(labels), is_multi_label(labels))[1]
+    counts = pd.Series(written, dtype=object).value_counts() / max(len(labels), 1)
+    return {str(name): float(share) for name, share in counts.items()}
+
+
 def class_weights(
     targets: Targets, train: np.ndarray, wanted: str | Mapping[str, float]
 ) -> np.ndarray | None:

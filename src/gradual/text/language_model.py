@@ -49,6 +49,22 @@ logger = logging.getLogger(__name__)
 
 KIND = "language_model"
 
+
+@dataclass(frozen=True)
+class WordAnswers:
+    """How well the words of some documents were predicted, summed by document.
+
+    Attributes:
+        loss: ``(documents,)`` nats.
+        hits: ``(documents,)`` words that were thought the likeliest.
+        words: ``(documents,)`` words predicted.
+    """
+
+    loss: np.ndarray
+    hits: np.ndarray
+    words: np.ndarray
+
+
 #: A start that knows a smaller share of the tokens than this is warned of.
 LITTLE_KNOWN = 0.5
 
@@ -282,7 +298,19 @@ class LanguageModelTask(Task):
 
 
 def score(model: LanguageModel, text: Tensor, batch_size: int, bptt: int) -> dict[str, float]:
-    """Judge next-word prediction on every word of a text but the first.
+    """Judge next-word prediction on every word of a text but the first; arguments as there.
+
+    Returns:
+        loss (mean, nats), perplexity (its exponential), accuracy, tokens (number predicted).
+    """
+    loss, hits = word_scores(model, text, batch_size, bptt)
+    return _figures(float(loss.sum()), int(hits.sum()), len(loss))
+
+
+def word_scores(
+    model: LanguageModel, text: Tensor, batch_size: int, bptt: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict every word of a text but the first from those before it.
 
     The text is cut into rows as in training, the last one filled up with words that do not count;
     short texts get fewer rows, so that the beginnings without context stay few.
@@ -294,7 +322,7 @@ def score(model: LanguageModel, text: Tensor, batch_size: int, bptt: int) -> dic
         bptt: Words a row advances a step; bounds memory, changes no figure.
 
     Returns:
-        loss (mean, nats), perplexity (its exponential), accuracy, tokens (number predicted).
+        Each word's loss in nats, (n - 1,) float64, and whether it was thought the likeliest.
     """
     count = len(text) - 1
     rows = max(1, min(batch_size, count // bptt))
@@ -302,20 +330,25 @@ def score(model: LanguageModel, text: Tensor, batch_size: int, bptt: int) -> dic
     padding = text.new_zeros(rows * length - count)
     inputs = torch.cat([text[:-1], padding]).view(rows, length).t()
     targets = torch.cat([text[1:], padding]).view(rows, length).t()
-    counts = (torch.arange(rows * length, device=text.device) < count).view(rows, length).t()
     weight, bias = model.encoder.embedding.weight, model.decoder.bias
     draw = model.encoder.draw(rows)
     hidden: Hidden | None = None
-    loss, hits = 0.0, 0
+    losses = torch.empty((length, rows), device=text.device)
+    hits = torch.empty((length, rows), device=text.device, dtype=torch.bool)
     for start in range(0, length, bptt):
         window = slice(start, start + bptt)
         _, output, hidden = model(inputs[window], hidden, draw)
-        keep = counts[window]
-        window_loss, window_hits = linear_scores(
-            output[keep], weight, bias, targets[window][keep].long()
+        loss, hit = linear_scores(
+            output.flatten(0, 1), weight, bias, targets[window].flatten().long()
         )
-        loss += window_loss
-        hits += window_hits
+        losses[window], hits[window] = loss.view(-1, rows), hit.view(-1, rows)
+    return (
+        losses.t().flatten()[:count].double().cpu().numpy(),
+        hits.t().flatten()[:count].cpu().numpy(),
+    )
+
+
+def _figures(loss: float, hits: int, count: int) -> dict[str, float]:
     mean = loss / count
     return {
         "loss": mean,
@@ -582,7 +615,35 @@ def evaluate_language_model(
     device: str = "auto",
     precision: Precision = "auto",
 ) -> dict[str, float]:
-    """Judge a language model on held-out documents, beside the best that word counts can do.
+    """Judge a language model on held-out documents; arguments as for `answer_words`.
+
+    Returns:
+        loss (nats a word), perplexity, accuracy, tokens; the same of word frequencies, but for
+        tokens, as unigram_loss, unigram_perplexity and unigram_accuracy.
+    """
+    model, unigrams = (
+        _figures(float(found.loss.sum()), int(found.hits.sum()), int(found.words.sum()))
+        for found in answer_words(
+            bundle, corpus, rows, train_rows=train_rows, batch_size=batch_size, bptt=bptt,
+            device=device, precision=precision,
+        ).values()
+    )  # fmt: skip
+    del unigrams["tokens"]
+    return model | {f"unigram_{name}": value for name, value in unigrams.items()}
+
+
+def answer_words(
+    bundle: Bundle,
+    corpus: Corpus,
+    rows: np.ndarray,
+    *,
+    train_rows: np.ndarray | None = None,
+    batch_size: int = 64,
+    bptt: int = 70,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> dict[str, WordAnswers]:
+    """Predict the words of held-out documents, beside the best that word counts can do.
 
     Args:
         bundle: The language model.
@@ -595,9 +656,8 @@ def evaluate_language_model(
         precision: "auto", "float32" or "bfloat16".
 
     Returns:
-        loss (nats a word), perplexity, accuracy, tokens; unigram_loss, unigram_perplexity and
-        unigram_accuracy of the model that predicts every word by its frequency in the training
-        documents (one added to every count).
+        ``language_model`` and ``unigrams``, which predicts every word by its frequency in the
+        training documents (one added to every count). The first word of all is not predicted.
 
     Raises:
         ValueError: The corpus has another vocabulary, or there is nothing to judge on.
@@ -616,17 +676,24 @@ def evaluate_language_model(
         )
     model.to(resolve_device(device))
     with inference(model, precision) as used:
-        figures = score(model, text.to(used), batch_size, bptt)
+        loss, hits = word_scores(model, text.to(used), batch_size, bptt)
 
-    vocabulary_size = len(bundle.metadata["vocabulary"])
-    targets = np.bincount(text[1:].numpy(), minlength=vocabulary_size)
     if train_rows is None:
         train_rows = np.setdiff1d(np.arange(len(corpus)), documents)
     learnt = joined(resident_ids(corpus), offsets, row_numbers(train_rows, corpus, "train_rows"))
-    counts = np.bincount(learnt.numpy(), minlength=vocabulary_size) + 1.0
-    unigram_loss = float(-(targets * np.log(counts / counts.sum())).sum() / targets.sum())
-    return figures | {
-        "unigram_loss": unigram_loss,
-        "unigram_perplexity": math.exp(unigram_loss),
-        "unigram_accuracy": float(targets[counts.argmax()] / targets.sum()),
+    counts = np.bincount(learnt.numpy(), minlength=len(bundle.metadata["vocabulary"])) + 1.0
+    targets = text[1:].numpy()
+    expected = -np.log(counts / counts.sum())
+    document = np.repeat(np.arange(len(documents)), corpus.lengths[documents])[1:]
+
+    def by_document(loss: np.ndarray, hits: np.ndarray) -> WordAnswers:
+        return WordAnswers(
+            loss=np.bincount(document, loss, len(documents)),
+            hits=np.bincount(document, hits, len(documents)),
+            words=np.bincount(document, minlength=len(documents)),
+        )
+
+    return {
+        "language_model": by_document(loss, hits),
+        "unigrams": by_document(expected[targets], targets == counts.argmax()),
     }

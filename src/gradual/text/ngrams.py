@@ -103,7 +103,7 @@ def fit_predict(
         token_pattern=r"\b\w+(?:'\w+)?\b|[!?]|[^\w\s.,;:'\"()<>/-]",
         dtype=np.float32,
     )
-    constant = np.tile(class_shares(targets, train), (len(asked), 1))
+    constant = np.tile(_shares(targets, train), (len(asked), 1))
     try:
         features = vectorizer.fit_transform(_select(texts, train))
     except ValueError as error:  # what scikit-learn raises where no word occurs often enough
@@ -121,7 +121,7 @@ def fit_predict(
     return constant
 
 
-def class_shares(targets: Targets, rows: np.ndarray) -> np.ndarray:
+def _shares(targets: Targets, rows: np.ndarray) -> np.ndarray:
     """Return the share of each class, or label, among some documents, (classes,)."""
     values = targets.values[rows]
     if targets.multi_label:

@@ -103,16 +103,16 @@ def linear_cross_entropy(features: Tensor, weight: Tensor, bias: Tensor, targets
 @torch.no_grad()
 def linear_scores(
     features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
-) -> tuple[float, int]:
-    """Return the summed cross-entropy in nats and the number of targets that rank first.
+) -> tuple[Tensor, Tensor]:
+    """Return each target's cross-entropy (N,) in nats, and whether it ranks first (N,), bool.
 
     Args: as for `linear_cross_entropy`.
     """
-    loss = torch.zeros((), device=features.device, dtype=torch.float32)
-    hits = torch.zeros((), device=features.device, dtype=torch.int64)
+    loss = torch.empty(len(features), device=features.device, dtype=torch.float32)
+    hits = torch.empty(len(features), device=features.device, dtype=torch.bool)
     weight = weight.to(features.dtype)
     for rows in _blocks(len(features), len(weight), _BLOCK_LOGITS // 8):
         logits = (features[rows] @ weight.t()).float().add_(bias)
-        loss += F.cross_entropy(logits, targets[rows], reduction="sum")
-        hits += (logits.argmax(1) == targets[rows]).sum()
-    return float(loss), int(hits)
+        loss[rows] = F.cross_entropy(logits, targets[rows], reduction="none")
+        hits[rows] = logits.argmax(1) == targets[rows]
+    return loss, hits

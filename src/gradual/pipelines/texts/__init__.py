@@ -73,6 +73,8 @@ def _ensemble(name: str, ahead: Build, behind_name: str, behind: Build) -> dict[
     inputs = {
         "forward_predictions": f"{name}.predictions",
         "backward_predictions": f"{behind_name}.predictions",
+        "forward_valid_predictions": f"{name}.valid_predictions",
+        "backward_valid_predictions": f"{behind_name}.valid_predictions",
         "forward_classifier": f"{name}.classifier",
         "backward_classifier": f"{behind_name}.classifier",
         "documents": f"{name}.documents",

@@ -1,4 +1,4 @@
-"""Nodes of the classifier pipeline: each calls one named thing of `gradual.text`."""
+"""Nodes that train, score, report and apply classifiers: each calls one named thing."""
 
 import dataclasses
 import logging
@@ -12,11 +12,10 @@ import pyarrow as pa
 from pydantic import RootModel
 
 from gradual import tracking
-from gradual.reports import figures
-from gradual.results import predictions as examples
-from gradual.results.decisions import f1_thresholds
+from gradual.reports.figures import draw_all, range_test_figure, training_figure
+from gradual.reports.page import Material, write
 from gradual.sources.tables import Source
-from gradual.text import multilabel, multilabel_figures, multilabel_report, new_texts, report
+from gradual.text import new_texts, report
 from gradual.text.classifier import (
     ClassifierConfig,
     TextClassifier,
@@ -28,10 +27,14 @@ from gradual.text.classifier import (
 from gradual.text.corpus import Corpus
 from gradual.text.documents import DocumentsConfig
 from gradual.text.ensemble import TextEnsemble
-from gradual.text.labels import as_array, indicators
+from gradual.text.figures import FIGURES
+from gradual.text.labels import as_array, class_shares
+from gradual.text.metrics import score_predictions, summarise
 from gradual.text.ngrams import ngram_answers
+from gradual.text.predictions import predict_parts, rows_fingerprint
 from gradual.text.tokenizer import TokenizerConfig
 from gradual.text.vocabulary import Vocabulary
+from gradual.tracking.run import current_namespace
 from gradual.training.bundle import Bundle, BundleStore
 from gradual.training.checkpoint import CheckpointStore
 from gradual.training.range_test import range_test
@@ -80,7 +83,7 @@ def train(
 
 def plot_training(history: pd.DataFrame) -> go.Figure:
     """Draw loss and accuracy by epoch."""
-    return figures.training_figure(history, "Training of the classifier")
+    return training_figure(history, "Training of the classifier")
 
 
 def fit_baseline(
@@ -98,7 +101,7 @@ def fit_baseline(
     return ngram_answers(
         texts_of(documents, documents_config.root),
         labels_of(documents),
-        np.array(document_splits["classifier"].to_pylist(), dtype=object),
+        parts_of(document_splits),
         refit=config.root.refit,
         store=rivals,
     )
@@ -118,146 +121,81 @@ def predict(
     Returns:
         One row a test document and one row a validation document, in the order of the documents.
     """
-    names = classifier.metadata["labels"]
     test = np.flatnonzero(part(document_splits, "test"))
-    found = {
-        "test": (test, predict_probabilities(classifier, corpus, test)),
-        "valid": (valid_probabilities["row"].to_numpy(), valid_probabilities[names].to_numpy()),
-    }
-    of_baseline = {
-        name: baseline_probabilities.loc[baseline_probabilities["part"] == name, names].to_numpy()
-        for name in found
-    }
-    labels, texts = labels_of(documents), np.array(texts_of(documents, config.root), dtype=object)
-    sources = documents["source"].to_numpy()
-    decision, tables = classifier.metadata["decision"], []
-    for name, (rows, probabilities) in found.items():
-        common = {"sources": sources[rows], "texts": texts[rows]}
-        if not classifier.metadata["multi_label"]:
-            tables.append(
-                examples.predictions_table(
-                    *(rows, labels[rows], probabilities, names),
-                    baseline_probabilities=of_baseline[name],
-                    abstain_below=decision["abstain_below"],
-                    **common,
-                )
-            )
-            continue
-        truth = indicators(labels, names)
-        valid_rows = found["valid"][0]
-        tables.append(
-            multilabel.predictions_table(
-                *(rows, truth[rows], probabilities, names),
-                by_label(decision["thresholds"], names),
-                baseline_probabilities=of_baseline[name],
-                baseline_thresholds=f1_thresholds(truth[valid_rows], of_baseline["valid"], names),
-                **common,
-            )
-        )
-    return tables[0], tables[1]
+    valid = valid_probabilities[classifier.metadata["labels"]].to_numpy()
+    tables = predict_parts(
+        classifier,
+        {
+            "test": (test, predict_probabilities(classifier, corpus, test)),
+            "valid": (valid_probabilities["row"].to_numpy(), valid),
+        },
+        baseline_probabilities,
+        labels=labels_of(documents),
+        sources=documents["source"].to_numpy(),
+        texts=np.array(texts_of(documents, config.root), dtype=object),
+    )
+    return tables["test"], tables["valid"]
 
 
 def evaluate(
     predictions: pd.DataFrame,
+    valid_predictions: pd.DataFrame,
     documents: pa.Table,
     document_splits: pa.Table,
     classifier: Bundle,
-) -> dict[str, Any]:
-    """Score classifier, n-gram baseline and a constant answer on the same rows."""
-    decision = classifier.metadata["decision"]
-    if multilabel.is_multi_label(predictions):
-        summary = multilabel_report.multilabel_summary(predictions, decision["thresholds"])
-    else:
-        train_labels = pd.Series(labels_of(documents)[part(document_splits, "train")])
-        summary = report.classifier_summary(
-            predictions,
-            majority_class=train_labels.value_counts().index[0],
-            abstain_below=decision["abstain_below"],
-        )
-    tracking.log_metrics(
-        {
-            f"{model}.{name}": value
-            for model in ("model", "baseline", "answers")
-            for name, value in (summary.get(model) or {}).items()
-            if isinstance(value, float) and name != "confidence"
-        },
-        prefix="classifier",
-    )
-    logger.info(summary["headline"])
-    return summary
+    language_model_scores: pd.DataFrame | None = None,
+    language_model_summary: dict[str, Any] | None = None,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Score classifier, n-grams and a constant answer on test and validation rows.
 
-
-def draw(predictions: pd.DataFrame) -> tuple[go.Figure, go.Figure, go.Figure, go.Figure]:
-    """Draw confusion matrix, ROC curve, reliability diagram and the spread of probabilities.
-
-    Where a document may have several labels, the first is of labels found, missed, wrongly given.
+    Returns:
+        Result rows, those of the language model among them where it was trained here; and the
+        result in words.
     """
-    if multilabel.is_multi_label(predictions):
-        return (
-            multilabel_figures.found_and_missed_figure(predictions),
-            multilabel_figures.roc_figure(predictions),
-            multilabel_figures.reliability_figure(predictions),
-            multilabel_figures.probability_figure(predictions),
-        )
-    return (
-        figures.confusion_matrix_figure(predictions),
-        figures.roc_figure(predictions),
-        figures.reliability_figure(predictions),
-        figures.probability_figure(predictions),
+    shares = class_shares(labels_of(documents)[part(document_splits, "train")])
+    source = current_namespace()
+    scored, test = score_predictions(predictions, source=source, part="test", shares=shares)
+    _, valid = score_predictions(valid_predictions, source=source, part="valid", shares=shares)
+    scores = pd.concat([test, valid], ignore_index=True)
+    summary = summarise(
+        scored,
+        scores,
+        metadata=classifier.metadata,
+        reads_test_texts=language_model_scores is not None,
+        looks=tracking.count_looks(rows_fingerprint(predictions)),
     )
+    tracking.log_results(scores)
+    for text in (summary["headline"], *summary["warnings"]):
+        logger.info(text)
+    if language_model_scores is not None:
+        scores = pd.concat([scores, language_model_scores], ignore_index=True)
+    return scores, summary | {"language_model": language_model_summary}
 
 
-def draw_decisions(predictions: pd.DataFrame, classifier_metrics: dict[str, Any]) -> go.Figure:
-    """Draw how accurate the surest answers are, or F1 label by label where there may be several."""
-    if multilabel.is_multi_label(predictions):
-        return multilabel_figures.f1_figure(predictions, classifier_metrics)
-    abstain_below = (classifier_metrics["answers"] or {}).get("abstain_below")
-    return figures.coverage_figure(predictions, abstain_below)
-
-
-def choose_examples(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Choose the reviews that the classifier got most wrong, most right or was least sure of."""
-    if multilabel.is_multi_label(predictions):
-        return multilabel.choose_examples(predictions)
-    return examples.choose_examples(predictions)
+def draw(predictions: pd.DataFrame, scores: pd.DataFrame) -> dict[str, go.Figure]:
+    """Draw the set of figures about the predictions."""
+    return draw_all(FIGURES, predictions, scores)
 
 
 def write_report(
-    classifier_metrics: dict[str, Any],
-    classifier_training_plot: go.Figure,
-    confusion_matrix: go.Figure,
-    roc_curve: go.Figure,
-    reliability_diagram: go.Figure,
-    probability_histogram: go.Figure,
-    decisions_plot: go.Figure,
+    summary: dict[str, Any],
+    scores: pd.DataFrame,
     review_examples: pd.DataFrame,
     config: RootModel[ClassifierConfig],
-    language_model_metrics: dict[str, Any] | None = None,
     sample_texts: dict[str, str] | None = None,
-    language_model_training_plot: go.Figure | None = None,
+    **figures: go.Figure,
 ) -> str:
-    """Write one HTML page that says how good the models are and what they do.
-
-    What is said of the language model is left out where it was trained elsewhere.
-    """
-    trained = [language_model_training_plot, classifier_training_plot]
-    return report.html_report(
-        classifier_metrics,
-        title="Texts: language model and classifier"
-        if language_model_metrics
-        else "Texts: a classifier on a language model that was there already",
-        figures=[
-            confusion_matrix,
-            decisions_plot,
-            roc_curve,
-            reliability_diagram,
-            probability_histogram,
-        ],
-        examples=review_examples,
-        training_figures=[figure for figure in trained if figure is not None],
-        language_model=language_model_metrics,
-        sample_texts=sample_texts,
-        run={"classifier": dataclasses.asdict(config.root)},
+    """Write one HTML page that says how good the models are and what they do."""
+    return write(
+        "Texts: language model and classifier" if sample_texts else "Texts: a second classifier",
+        report.CLASSIFIER,
+        Material(
+            summary | {"sample_texts": sample_texts},
+            scores,
+            figures,
+            {"review_examples": review_examples},
+            {"classifier": dataclasses.asdict(config.root)},
+        ),
     )
 
 
@@ -311,17 +249,12 @@ def find_learning_rate(
     )
     result = range_test(task, config.root.training)
     logger.info("Suggested learning rates for the classifier's head: %s", result.suggestions)
-    return result.suggestions, figures.range_test_figure(result.frame, result.suggestions)
+    return result.suggestions, range_test_figure(result.frame, result.suggestions)
 
 
 def labels_of(documents: pa.Table) -> np.ndarray:
     """Return each document's label, or list of labels (object array), None where none is known."""
     return as_array(documents["label"].to_pylist())
-
-
-def by_label(thresholds: dict[str, float], labels: list[str]) -> np.ndarray:
-    """Return thresholds (labels,) in the order of some labels."""
-    return np.array([thresholds[label] for label in labels])
 
 
 def texts_of(documents: pa.Table, config: DocumentsConfig) -> list[str]:
@@ -330,6 +263,11 @@ def texts_of(documents: pa.Table, config: DocumentsConfig) -> list[str]:
     return ["\n".join(fields) for fields in zip(*columns, strict=True)]
 
 
+def parts_of(document_splits: pa.Table) -> np.ndarray:
+    """Return the part of each document for the classifier, None where it has none."""
+    return np.array(document_splits["classifier"].to_pylist(), dtype=object)
+
+
 def part(document_splits: pa.Table, name: str) -> np.ndarray:
     """Return the boolean mask of the classifier's documents of one part."""
-    return np.array(document_splits["classifier"].to_pylist(), dtype=object) == name
+    return parts_of(document_splits) == name

@@ -1,4 +1,4 @@
-"""Nodes of the ensemble pipeline: each calls one named thing of `gradual.text`."""
+"""Nodes that make one answer of a forward and a backward classifier's."""
 
 import logging
 from typing import Any
@@ -8,90 +8,64 @@ import plotly.graph_objects as go
 import pyarrow as pa
 
 from gradual import tracking
-from gradual.reports import page as report
-from gradual.text import ensemble_scores as ensemble
-from gradual.text import report as text_report
+from gradual.reports.page import Material, write
+from gradual.text import report
+from gradual.text.metrics import score_predictions, summarise
+from gradual.text.predictions import average_predictions, rows_fingerprint
+from gradual.tracking.run import current_namespace
 from gradual.training.bundle import Bundle
 
 logger = logging.getLogger(__name__)
 
 
-def average(forward_predictions: pd.DataFrame, backward_predictions: pd.DataFrame) -> pd.DataFrame:
-    """Average the probabilities that both classifiers gave the test documents.
+def average(
+    forward_predictions: pd.DataFrame,
+    backward_predictions: pd.DataFrame,
+    forward_valid_predictions: pd.DataFrame,
+    backward_valid_predictions: pd.DataFrame,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Average the probabilities that both classifiers gave the same documents.
 
     Returns:
-        One row a test document, with the ensemble's, both members' and the baseline's answers.
+        One row a test document, and one a validation document, with the ensemble's, both members'
+        and the baseline's answers.
     """
-    return ensemble.average_predictions(forward_predictions, backward_predictions)
+    return (
+        average_predictions(forward_predictions, backward_predictions),
+        average_predictions(forward_valid_predictions, backward_valid_predictions),
+    )
 
 
-def evaluate(predictions: pd.DataFrame) -> tuple[dict[str, Any], go.Figure]:
-    """Score ensemble, forward, backward and n-gram baseline on the same rows; draw accuracies."""
-    summary = ensemble.ensemble_summary(predictions)
-    tracking.log_metrics(
-        {
-            f"{model}.{name}": value
-            for model in ensemble.NAMES
-            for name, value in (summary[model] or {}).items()
-            if isinstance(value, float) and name != "confidence"
-        }
-    )
-    tracking.log_metrics(
-        {name: value["difference"] for name, value in summary["differences"].items()},
-        prefix="accuracy_above",
-    )
-    logger.info(summary["headline"])
-    return summary, ensemble.accuracy_figure(summary)
+def evaluate(
+    predictions: pd.DataFrame, valid_predictions: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Score ensemble, forward, backward and n-grams on the same rows.
+
+    Returns:
+        Result rows, and the result in words.
+    """
+    source, model = current_namespace(), "ensemble"
+    scored, test = score_predictions(predictions, source=source, part="test", model=model)
+    _, valid = score_predictions(valid_predictions, source=source, part="valid", model=model)
+    scores = pd.concat([test, valid], ignore_index=True)
+    looks = tracking.count_looks(rows_fingerprint(predictions))
+    summary = summarise(scored, scores, model=model, reads_test_texts=True, looks=looks)
+    tracking.log_results(scores)
+    for text in (summary["headline"], *summary["warnings"]):
+        logger.info(text)
+    return scores, summary
 
 
 def write_report(
-    ensemble_metrics: dict[str, Any],
-    accuracy_plot: go.Figure,
-    confusion_matrix: go.Figure,
-    roc_curve: go.Figure,
-    reliability_diagram: go.Figure,
-    probability_histogram: go.Figure,
+    summary: dict[str, Any],
+    scores: pd.DataFrame,
     review_examples: pd.DataFrame,
+    **figures: go.Figure,
 ) -> str:
     """Write one HTML page that says what reading in both directions is worth."""
-    return report.html_page(
-        "Texts read in both directions",
-        ensemble_metrics["headline"],
-        [
-            report.Section(
-                "",
-                [
-                    report.Table(
-                        ensemble.ensemble_scores_table(ensemble_metrics),
-                        numbers=tuple(ensemble.NAMES.values()),
-                    ),
-                    report.Note(
-                        "All on the same test rows. Their labels were used for nothing else; "
-                        "their texts were also read by the language models, without labels. The "
-                        "ensemble's probability is the mean of forward and backward."
-                    ),
-                    report.Table(ensemble.differences_table(ensemble_metrics)),
-                    report.Note(
-                        "Points of accuracy; intervals for matched pairs (adjusted Wald), exact "
-                        "McNemar test."
-                    ),
-                ],
-            ),
-            report.Section(
-                "The ensemble's predictions",
-                [
-                    [
-                        accuracy_plot,
-                        confusion_matrix,
-                        roc_curve,
-                        reliability_diagram,
-                        probability_histogram,
-                    ]
-                ],
-            ),
-            *text_report.example_sections(review_examples),
-        ],
-    )
+    tables = {"review_examples": review_examples}
+    material = Material(summary, scores, figures, tables)
+    return write("Texts read in both directions", report.ENSEMBLE, material)
 
 
 def log_model(

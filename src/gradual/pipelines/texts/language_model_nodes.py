@@ -1,5 +1,6 @@
 """Nodes of the language model pipeline: each calls one named thing of `gradual.text`."""
 
+import dataclasses
 import logging
 from functools import partial
 from typing import Any
@@ -9,38 +10,29 @@ import pandas as pd
 import plotly.graph_objects as go
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, RootModel
+from pydantic import RootModel
 
 from gradual import tracking
 from gradual.reports.figures import range_test_figure, training_figure
-from gradual.text import generation
+from gradual.reports.page import Material, write
+from gradual.text import generation, report
 from gradual.text.corpus import Corpus
 from gradual.text.generation import GenerationConfig
 from gradual.text.language_model import (
     LanguageModelConfig,
-    evaluate_language_model,
+    answer_words,
     language_model_task,
     train_language_model,
 )
+from gradual.text.metrics import WORDS_NOTE, score_words, words_headline
 from gradual.text.tokenizer import TokenizerConfig
 from gradual.text.vocabulary import Vocabulary
+from gradual.tracking.run import current_namespace
 from gradual.training.bundle import Bundle
 from gradual.training.checkpoint import CheckpointStore
 from gradual.training.range_test import range_test
 
 logger = logging.getLogger(__name__)
-
-
-class Registration(BaseModel, extra="forbid", frozen=True):
-    """Under which names a model is registered.
-
-    Attributes:
-        registered_name: Name in MLflow's model registry; None logs the model without registering.
-        alias: Points to the version registered last; None for no alias.
-    """
-
-    registered_name: str | None = None
-    alias: str | None = None
 
 
 def train(
@@ -84,36 +76,58 @@ def plot_training(history: pd.DataFrame) -> go.Figure:
     return training_figure(history, "Training of the language model")
 
 
-def evaluate(language_model: Bundle, corpus: Corpus, document_splits: pa.Table) -> dict[str, Any]:
-    """Measure the language model on its held-out documents, beside a unigram model.
+def evaluate(
+    language_model: Bundle, corpus: Corpus, document_splits: pa.Table
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Measure the language model on its held-out documents, beside word frequencies.
 
     Returns:
-        Figures of the validation documents; those of the test documents, where the source has
-        some for the language model, under `test`.
+        Result rows of the validation documents, and of the test documents where the source has
+        some that the language model did not learn from; and what it started from.
     """
-    metrics = {"documents": 0, "start": language_model.metadata["start"]}
+    frames = []
     for name in ("valid", "test"):
         rows = part(document_splits, name)
         if not rows.any():
             continue
-        figures = evaluate_language_model(
+        answers = answer_words(
             language_model, corpus, rows, train_rows=part(document_splits, "train")
         )
-        prefix = "language_model" if name == "valid" else f"language_model.{name}"
-        tracking.log_metrics(figures, prefix=prefix)
-        logger.info(
-            "Language model on %s %s documents: perplexity %.1f (unigrams %.1f), "
-            "next word right %.1f %% (unigrams %.1f %%).",
-            f"{rows.sum():,}",
-            "held-out" if name == "valid" else name,
-            figures["perplexity"],
-            figures["unigram_perplexity"],
-            100 * figures["accuracy"],
-            100 * figures["unigram_accuracy"],
-        )
-        figures = {"documents": int(rows.sum()), **figures}
-        metrics |= figures if name == "valid" else {name: figures}
-    return metrics
+        frames.append(score_words(answers, source=current_namespace(), part=name))
+    scores = pd.concat(frames, ignore_index=True)
+    tracking.log_results(scores)
+    headline = words_headline(scores)
+    logger.info(headline)
+    return scores, {"headline": headline, "start": language_model.metadata["start"]}
+
+
+def write_report(
+    language_model_scores: pd.DataFrame,
+    language_model_summary: dict[str, Any],
+    sample_texts: dict[str, str],
+    config: RootModel[LanguageModelConfig],
+    **figures: go.Figure,
+) -> tuple[pd.DataFrame, dict[str, Any], str]:
+    """Write one HTML page about a language model that other sources start from.
+
+    Returns:
+        Its result rows and summary as the source's own, and the page.
+    """
+    summary = {
+        "headline": language_model_summary["headline"],
+        "warnings": [],
+        "notes": [WORDS_NOTE],
+        "language_model": language_model_summary,
+    }
+    settings = {"language_model": dataclasses.asdict(config.root)}
+    material = Material(
+        summary | {"sample_texts": sample_texts},
+        language_model_scores,
+        figures,
+        settings=settings,
+    )
+    page = write("Texts: a language model to start from", report.LANGUAGE_MODEL, material)
+    return language_model_scores, summary, page
 
 
 def write_samples(
@@ -157,16 +171,18 @@ def write_texts(
 
 
 def register(
-    language_model: Bundle, config: Registration, writing: RootModel[GenerationConfig]
+    language_model: Bundle,
+    config: RootModel[tracking.Registration],
+    writing: RootModel[GenerationConfig],
 ) -> dict[str, str | None]:
     """Log the language model as an MLflow model that takes prompts, and register it."""
     uri = tracking.log_language_model(
         language_model,
         writing.root,
-        registered_name=config.registered_name,
-        alias=config.alias,
+        registered_name=config.root.registered_name,
+        alias=config.root.alias,
     )
-    return {"model_uri": uri, **config.model_dump()}
+    return {"model_uri": uri, **dataclasses.asdict(config.root)}
 
 
 def find_learning_rate(

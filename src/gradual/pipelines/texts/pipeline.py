@@ -4,6 +4,8 @@ from kedro.pipeline import Node, Pipeline
 
 from gradual.pipelines.texts import classifier_nodes, data_nodes, ensemble_nodes
 from gradual.pipelines.texts import language_model_nodes as language_nodes
+from gradual.text.figures import FIGURES
+from gradual.text.predictions import choose_examples
 
 
 def create_pipeline(task: str = "classifier", has_language_model: bool = False) -> Pipeline:
@@ -19,10 +21,8 @@ def create_pipeline(task: str = "classifier", has_language_model: bool = False) 
         return _corpus() + _given_language() + _classifier()
     trained = _corpus() + _own_language() + _language_model()
     if task == "language_model":
-        return trained + _registration()
-    return trained + _classifier(
-        "language_model_metrics", "sample_texts", "language_model_training_plot"
-    )
+        return trained + _language_model_report()
+    return trained + _classifier("language_model")
 
 
 def create_ensemble_pipeline() -> Pipeline:
@@ -31,31 +31,23 @@ def create_ensemble_pipeline() -> Pipeline:
         [
             Node(
                 func=ensemble_nodes.average,
-                inputs=["forward_predictions", "backward_predictions"],
-                outputs="predictions",
+                inputs=[
+                    *("forward_predictions", "backward_predictions"),
+                    *("forward_valid_predictions", "backward_valid_predictions"),
+                ],
+                outputs=["predictions", "valid_predictions"],
                 name="average_predictions",
             ),
             Node(
                 func=ensemble_nodes.evaluate,
-                inputs="predictions",
-                outputs=["ensemble_metrics", "accuracy_plot"],
+                inputs=["predictions", "valid_predictions"],
+                outputs=["scores", "summary"],
                 name="evaluate_ensemble",
             ),
-            Node(
-                func=classifier_nodes.draw,
-                inputs="predictions",
-                outputs=_FIGURES,
-                name="draw_ensemble_figures",
-            ),
-            Node(
-                func=classifier_nodes.choose_examples,
-                inputs="predictions",
-                outputs="review_examples",
-                name="choose_ensemble_examples",
-            ),
+            *_reading("ensemble"),
             Node(
                 func=ensemble_nodes.write_report,
-                inputs=_by_name("ensemble_metrics", "accuracy_plot", *_FIGURES, "review_examples"),
+                inputs=_by_name("summary", "scores", "review_examples") | _figures(*FIGURES),
                 outputs="report",
                 name="write_ensemble_report",
             ),
@@ -134,7 +126,7 @@ def create_range_test_pipeline(
                     *("corpus", "vocabulary", "document_splits"),
                     *("pretrained_language_model", "params:language_model"),
                 ],
-                outputs=["language_model_range_test", "language_model_range_test_plot"],
+                outputs=["language_model_range_test", "language_model_range_test_figure"],
                 name="find_language_model_learning_rate",
             )
         )
@@ -146,14 +138,13 @@ def create_range_test_pipeline(
                     *("corpus", "vocabulary", "documents", "document_splits"),
                     *("language_model", "params:classifier"),
                 ],
-                outputs=["classifier_range_test", "classifier_range_test_plot"],
+                outputs=["classifier_range_test", "classifier_range_test_figure"],
                 name="find_classifier_learning_rate",
             )
         )
     return Pipeline(nodes, tags="range_test")
 
 
-_FIGURES = ["confusion_matrix", "roc_curve", "reliability_diagram", "probability_histogram"]
 _NEW = ["new_predictions", "new_rows_metrics", "new_rows_report"]
 
 
@@ -266,13 +257,13 @@ def _language_model() -> Pipeline:
             Node(
                 func=language_nodes.plot_training,
                 inputs="language_model_history",
-                outputs="language_model_training_plot",
+                outputs="language_model_training_figure",
                 name="plot_language_model_training",
             ),
             Node(
                 func=language_nodes.evaluate,
                 inputs=["language_model", "corpus", "document_splits"],
-                outputs="language_model_metrics",
+                outputs=["language_model_scores", "language_model_summary"],
                 name="evaluate_language_model",
             ),
             Node(
@@ -286,27 +277,38 @@ def _language_model() -> Pipeline:
     )
 
 
-def _registration() -> Pipeline:
-    """Language model → model registry."""
+def _language_model_report() -> Pipeline:
+    """Language model → report and model registry, where it is all that a source is for."""
     return Pipeline(
         [
+            Node(
+                func=language_nodes.write_report,
+                inputs=_by_name("language_model_scores", "language_model_summary", "sample_texts")
+                | _figures("language_model_training")
+                | {"config": "params:language_model"},
+                outputs=["scores", "summary", "report"],
+                name="write_report",
+            ),
             Node(
                 func=language_nodes.register,
                 inputs=["language_model", "params:registration", "params:generation"],
                 outputs="logged_model",
                 name="register_language_model",
-            )
+            ),
         ],
         tags="language_model",
     )
 
 
-def _classifier(*of_language_model: str) -> Pipeline:
+def _classifier(language_model: str | None = None) -> Pipeline:
     """Language model → classifier beside n-grams, scored and reported.
 
     Args:
-        of_language_model: What the report says of the language model, if it was trained here.
+        language_model: Name of the artifacts of the language model, if it was trained here and the
+            report says how good it is.
     """
+    trained = [f"{language_model}_scores", f"{language_model}_summary"] if language_model else []
+    drawn = ["classifier_training", *([f"{language_model}_training"] if language_model else [])]
     return Pipeline(
         [
             Node(
@@ -322,7 +324,7 @@ def _classifier(*of_language_model: str) -> Pipeline:
             Node(
                 func=classifier_nodes.plot_training,
                 inputs="classifier_history",
-                outputs="classifier_training_plot",
+                outputs="classifier_training_figure",
                 name="plot_classifier_training",
             ),
             Node(
@@ -345,34 +347,21 @@ def _classifier(*of_language_model: str) -> Pipeline:
             ),
             Node(
                 func=classifier_nodes.evaluate,
-                inputs=["predictions", "documents", "document_splits", "classifier"],
-                outputs="classifier_metrics",
+                inputs=_by_name(
+                    *("predictions", "valid_predictions", "documents", "document_splits"),
+                    *("classifier", *trained),
+                ),
+                outputs=["scores", "summary"],
                 name="evaluate_classifier",
             ),
-            Node(
-                func=classifier_nodes.draw,
-                inputs="predictions",
-                outputs=_FIGURES,
-                name="draw_classifier_figures",
-            ),
-            Node(
-                func=classifier_nodes.draw_decisions,
-                inputs=["predictions", "classifier_metrics"],
-                outputs="decisions_plot",
-                name="draw_decisions",
-            ),
-            Node(
-                func=classifier_nodes.choose_examples,
-                inputs="predictions",
-                outputs="review_examples",
-                name="choose_review_examples",
-            ),
+            *_reading("classifier"),
             Node(
                 func=classifier_nodes.write_report,
                 inputs=_by_name(
-                    *("classifier_metrics", "classifier_training_plot", "decisions_plot"),
-                    *(*_FIGURES, "review_examples", *of_language_model),
+                    *("summary", "scores", "review_examples"),
+                    *(["sample_texts"] if language_model else []),
                 )
+                | _figures(*FIGURES, *drawn)
                 | {"config": "params:classifier"},
                 outputs="report",
                 name="write_report",
@@ -388,5 +377,27 @@ def _classifier(*of_language_model: str) -> Pipeline:
     )
 
 
+def _reading(what: str) -> list[Node]:
+    """Predictions → figures and texts worth reading."""
+    return [
+        Node(
+            func=classifier_nodes.draw,
+            inputs=["predictions", "scores"],
+            outputs=_figures(*FIGURES),
+            name=f"draw_{what}_figures",
+        ),
+        Node(
+            func=choose_examples,
+            inputs="predictions",
+            outputs="review_examples",
+            name=f"choose_{what}_examples",
+        ),
+    ]
+
+
 def _by_name(*names: str) -> dict[str, str]:
     return {name: name for name in names}
+
+
+def _figures(*names: str) -> dict[str, str]:
+    return {name: f"{name}_figure" for name in names}
