@@ -83,6 +83,10 @@ class SideFeatures:
             blocks.append(_one_hot(codes, len(edges) + 2))
         return np.concatenate(blocks, axis=1)
 
+    def table(self, side: pa.Table) -> pa.Table:
+        """Return the same as a table, a column for each name."""
+        return pa.table(list(self.encode(side).T), names=self.names)
+
     def of_ids(self, side: pa.Table, ids: IdMap) -> Tensor:
         """Return ``(len(ids), len(names))`` float32: row k belongs to number k; unknown is 0."""
         numbers = ids.encode(side["id"])

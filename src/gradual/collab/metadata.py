@@ -14,29 +14,27 @@ from typing import Literal, Protocol
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from gradual.collab.features import SideFeatures
 from gradual.collab.recommender import Recommender
 from gradual.sources.ratings_file import RatingsError
 
 logger = logging.getLogger(__name__)
 
 NEW_ITEM_COLUMNS = ("item", "title", "expected", "rank", "user", "score")
-_RARE = 5
-"""Words on fewer entities than this have no column."""
 
 
 class RowLearner(Protocol):
-    """Learns rows of numbers from a table's columns."""
+    """Learns rows of numbers from properties."""
 
-    def __call__(self, properties: pa.Table, rows: np.ndarray) -> Callable[[pa.Table], np.ndarray]:
+    def __call__(self, inputs: pa.Table, rows: np.ndarray) -> Callable[[pa.Table], np.ndarray]:
         """Return what predicts rows ``(n, width)`` of a table with the same columns.
 
         Args:
-            properties: Numbers (float), categories (string) and flags (bool), with gaps.
-            rows: ``(properties.num_rows, width)`` float32.
+            inputs: Columns of float32 without gaps; see `SideFeatures`.
+            rows: ``(inputs.num_rows, width)`` float32.
         """
 
 
@@ -45,55 +43,16 @@ class RowsByProperties:
     """What was learned of how properties make rows.
 
     Attributes:
-        words: Of each list, those that have a column.
+        features: Turns properties into numbers.
         predict: From `RowLearner`.
     """
 
-    words: dict[str, list[str]]
+    features: SideFeatures
     predict: Callable[[pa.Table], np.ndarray]
 
     def rows(self, side: pa.Table) -> Tensor:
         """Return the rows ``(n, width)`` that properties lead to, in the table's order."""
-        return torch.tensor(self.predict(flat_properties(side, self.words)).astype(np.float32))
-
-
-def flat_properties(side: pa.Table, words: dict[str, list[str]] | None = None) -> pa.Table:
-    """Return a table of items or users with a yes-or-no column for each word of each list.
-
-    Args:
-        side: Table of `gradual.collab.ratings.read_side`.
-        words: Words of each list; None takes those that occur on five entities or more.
-
-    Returns:
-        Categories and numbers as they are, `<list>=<word>` for each word; no id, no title.
-    """
-    words = list_words(side) if words is None else words
-    columns: dict[str, pa.Array] = {}
-    for entry in side.schema:
-        if entry.name in ("id", "title"):
-            continue
-        column = side[entry.name].combine_chunks()
-        if not pa.types.is_list(entry.type):
-            columns[entry.name] = column
-            continue
-        parents = pc.list_parent_indices(column).to_numpy()
-        flat = column.flatten()
-        for word in words.get(entry.name, []):
-            has = np.zeros(side.num_rows, bool)
-            has[parents[pc.equal(flat, word).to_numpy(zero_copy_only=False)]] = True
-            columns[f"{entry.name}={word}"] = pa.array(has)
-    return pa.table(columns)
-
-
-def list_words(side: pa.Table) -> dict[str, list[str]]:
-    """Return the words of each list that occur on five entities or more."""
-    words = {}
-    for entry in side.schema:
-        if pa.types.is_list(entry.type):
-            counts = side[entry.name].combine_chunks().flatten().value_counts()
-            often = pc.greater_equal(counts.field("counts"), _RARE)
-            words[entry.name] = sorted(counts.field("values").filter(often).to_pylist())
-    return words
+        return torch.tensor(self.predict(self.features.table(side)).astype(np.float32))
 
 
 def learn_rows(
@@ -129,11 +88,10 @@ def learn_rows(
             "lower min_ratings"
         )
     chosen = side.filter(pa.array(usable))
-    words = list_words(chosen)
-    table = flat_properties(chosen, words)
-    if not table.num_columns:
+    features = SideFeatures.fit(chosen, ids)
+    if not features.names:
         raise RatingsError(f"the table of {of} has no properties to learn from: name some columns")
-    return RowsByProperties(words, learner(table, rows[numbers[usable]]))
+    return RowsByProperties(features, learner(features.table(chosen), rows[numbers[usable]]))
 
 
 def place_new_items(

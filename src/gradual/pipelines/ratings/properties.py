@@ -40,16 +40,14 @@ class ColdStart(ColdStartConfig):
 def tabular_learner(net: TabularModelConfig) -> RowLearner:
     """Return a learner that trains a net on tables, all numbers of a row at once."""
 
-    def learn(properties: pa.Table, rows: np.ndarray) -> Callable[[pa.Table], np.ndarray]:
-        numbers = tuple(f.name for f in properties.schema if pa.types.is_floating(f.type))
-        words = tuple(name for name in properties.column_names if name not in numbers)
-        columns = ColumnsConfig(categorical=words, continuous=numbers)
-        preprocessor = fit([properties], PreprocessingConfig(columns))
+    def learn(inputs: pa.Table, rows: np.ndarray) -> Callable[[pa.Table], np.ndarray]:
+        columns = ColumnsConfig(continuous=tuple(inputs.column_names))
+        preprocessor = fit([inputs], PreprocessingConfig(columns))
         targets = pd.DataFrame(rows).add_prefix("row_")
         examples = Examples(
-            preprocessor.transform(properties),
+            preprocessor.transform(inputs),
             as_table(targets),
-            np.arange(properties.num_rows),
+            np.arange(inputs.num_rows),
             np.zeros(0, np.int64),
             preprocessor,
             TargetConfig(kind="regression", columns=tuple(targets.columns)),
