@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gradual.sources.tables import open_table
+from gradual.sources.reader import open_source
 from gradual.tabular.engine import fit_source, transform_source
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, Preprocessor
 
@@ -60,19 +60,19 @@ def make(folder: Path, rows: int, shards: int) -> None:
 
 def fit(folder: Path) -> None:
     """Fit all shards."""
-    fitted = fit_source(open_table(folder / "in"), PreprocessingConfig(COLUMNS))
+    fitted = fit_source(open_source(folder / "in"), PreprocessingConfig(COLUMNS))
     (folder / "preprocessor.json").write_text(json.dumps(fitted.to_dict()))
 
 
 def transform(folder: Path) -> None:
     """Encode all shards."""
     fitted = Preprocessor.from_dict(json.loads((folder / "preprocessor.json").read_text()))
-    transform_source(open_table(folder / "in"), fitted, folder / "out")
+    transform_source(open_source(folder / "in"), fitted, folder / "out")
 
 
 def read(folder: Path) -> None:
     """Read the input through Arrow and do nothing."""
-    for _ in open_table(folder / "in").chunks():
+    for _ in open_source(folder / "in").chunks():
         pass
 
 

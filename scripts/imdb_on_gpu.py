@@ -142,18 +142,21 @@ def prepare(source: Path, target: Path, documents_limit: int | None) -> None:
         target: The file to write.
         documents_limit: At most so many reviews, evenly spread; None for all. For trials.
     """
+    from gradual.sources.reader import SourceFormat, open_source
     from gradual.sources.splits import Split
     from gradual.text.corpus import numericalize
     from gradual.text.documents import DocumentsConfig, read_documents, split_documents
     from gradual.text.tokenizer import TokenizerConfig, tokenize
     from gradual.text.vocabulary import build_vocabulary
 
+    form = SourceFormat()
     if source.suffix == ".csv":
         config = DocumentsConfig(split_column="is_valid", parts={"False": "train", "True": "test"})
     else:
         names: dict[str | int, str] = {"neg": "negative", "pos": "positive"}
-        config = DocumentsConfig(format="archive", labels=names, unlabelled=("unsup",))
-    documents = read_documents(source, config, None)
+        config = DocumentsConfig(labels=names, unlabelled=("unsup",))
+        form = SourceFormat(pattern="*/{part}/{label}/*.txt")
+    documents = read_documents(open_source(source, form), config)
     if documents_limit is not None:
         count = min(documents_limit, len(documents))
         documents = documents.take(np.linspace(0, len(documents) - 1, count).astype(np.int64))

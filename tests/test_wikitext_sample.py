@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gradual.text.wikitext import read_articles
+from gradual.sources.wikitext import read_articles
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data/01_raw/wikitext_sample/wikitext-sample-v1.zip"

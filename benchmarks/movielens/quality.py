@@ -31,7 +31,7 @@ from gradual.collab.recommender import Recommender
 from gradual.collab.simple_models import fit_neighbours
 from gradual.collab.train import CollabConfig, train_collab
 from gradual.results.table import Answers, score_models
-from gradual.sources.ratings_file import TableFile
+from gradual.sources.reader import SourceFormat, open_source
 from gradual.sources.splits import Split, part_rows
 from gradual.training.config import Phase, TrainingConfig
 
@@ -75,8 +75,9 @@ def strongest(
 
 def small() -> tuple[pa.Table, pa.Table]:
     """Return the ratings and the movies of latest-small."""
-    ratings = read_ratings(SMALL, RatingsConfig(file=TableFile(member="*/ratings.csv")))
-    return ratings, read_side(SMALL, SideConfig(file=TableFile(member="*/movies.csv")))
+    ratings = open_source(SMALL, SourceFormat(member="*/ratings.csv"))
+    films = open_source(SMALL, SourceFormat(member="*/movies.csv"))
+    return read_ratings(ratings, RatingsConfig()), read_side(films, SideConfig())
 
 
 def tune() -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from gradual.sources.tables import open_table
+from gradual.sources.reader import open_source
 
 HERE = Path(__file__).parent
 CATEGORICAL = ["workclass", "education", "marital-status", "occupation", "relationship", "race"]
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--turns", type=int, default=2)
     options = parser.parse_args()
-    lesson = open_table(options.mirror / "adult_sample.tgz").read()
+    lesson = open_source(options.mirror / "adult_sample.tgz").read()
     lines = [
         "# Results",
         "",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from gradual.sources.tables import open_table
+from gradual.sources.reader import open_source
 from gradual.tabular.columns import TextConfig
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=1)
     options = parser.parse_args()
     start = time.perf_counter()
-    table = pa.concat_tables(open_table(options.table).chunks()).combine_chunks()
+    table = pa.concat_tables(open_source(options.table).chunks()).combine_chunks()
     read = time.perf_counter() - start
     columns = ColumnsConfig((*options.categorical, options.target), tuple(options.continuous))
     table = table.select(columns.names)

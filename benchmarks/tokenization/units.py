@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradual.sources.reader import SourceFormat, open_source
 from gradual.text.documents import DocumentsConfig, read_documents
 from gradual.text.fitting import fit_tokenizer
 from gradual.text.subwords import SubwordConfig
@@ -63,12 +64,11 @@ def made_up(language: str, documents: int) -> list[str]:
 def main() -> None:
     """Print one line a kind."""
     config = DocumentsConfig(
-        format="archive",
-        pattern="*/{part}/{label}/*.txt",
         labels={"neg": "negative", "pos": "positive"},
         unlabelled=("unsup",),
     )
-    documents = read_documents(Path(sys.argv[1]), config, None)
+    form = SourceFormat(pattern="*/{part}/{label}/*.txt")
+    documents = read_documents(open_source(Path(sys.argv[1]), form), config)
     english = documents["text"].slice(0, 10_000)
     everything = np.ones(len(english), bool)
     kinds: list[tuple[str, pa.ChunkedArray, TokenizerConfig]] = [

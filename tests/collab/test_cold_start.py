@@ -9,7 +9,7 @@ from gradual.collab.metadata import learn_rows, place_new_items
 from gradual.collab.recommender import ListsConfig, Recommender
 from gradual.collab.train import train_collab
 from gradual.results.table import value_of
-from gradual.sources.ratings_file import RatingsError
+from gradual.sources.errors import RatingsError
 
 COLD = ColdStartConfig(share=0.3, given=(0, 8), asked=(10,), min_ratings=2)
 

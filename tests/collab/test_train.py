@@ -9,7 +9,7 @@ from collab_config import config
 
 from gradual.collab.recommender import Recommender
 from gradual.collab.train import train_collab
-from gradual.sources.ratings_file import RatingsError
+from gradual.sources.errors import RatingsError
 from gradual.sources.splits import part_rows
 from gradual.training import rows
 from gradual.training.checkpoint import CheckpointStore

@@ -8,6 +8,7 @@ import pytest
 from pydantic import RootModel
 
 from gradual.pipelines.tables import nodes
+from gradual.sources.reader import given_parts
 from gradual.sources.splits import Split
 from gradual.tabular.baselines import BaselinesConfig
 from gradual.tabular.contest import ContestConfig
@@ -62,7 +63,7 @@ def test_from_table_to_report(table: pa.Table, kind: str) -> None:
     contest = RootModel[ContestConfig](ContestConfig(baselines))
     serving = RootModel[ServingConfig](ServingConfig(model="linear"))
 
-    row_splits = nodes.split_rows(table, rows, target)
+    row_splits = nodes.split_rows(table, given_parts(table.num_rows), rows, target)
     engine = RootModel[EngineConfig](EngineConfig())
     preprocessor = nodes.fit_preprocessor(table, row_splits, settings, engine)
     encoded, summary = nodes.encode(table, row_splits, preprocessor, target)

@@ -20,7 +20,7 @@ AddSource = Callable[[Path, str, dict[str, str]], None]
 
 WORDS = {"billing": "invoice payment refund", "network": "line router signal", "praise": "thanks"}
 CATALOG = """
-notes.source: {type: gradual.io.RemoteArchiveDataset, filepath: data/01_raw/notes/notes.csv}
+notes.source: {type: gradual.io.SourceDataset, filepath: data/01_raw/notes/notes.csv}
 """
 PARAMETERS = """
 notes:

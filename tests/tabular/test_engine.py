@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from gradual.sources.tables import Source, of_table, open_table
+from gradual.sources.reader import SourceRows, open_source
 from gradual.tabular import histogram, preprocessing
 from gradual.tabular.columns import TableError
-from gradual.tabular.engine import EngineConfig, fit_source, transform_source, write_shards
+from gradual.tabular.engine import EngineConfig, fit_source, transform_source
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, TransformReport, fit
 
 CONFIG = PreprocessingConfig(
@@ -31,26 +31,26 @@ def table(rows: int, seed: int = 0) -> pa.Table:
 
 
 @pytest.fixture
-def shards(tmp_path: Path) -> Source:
+def shards(tmp_path: Path) -> SourceRows:
     whole = table(1000)
     (tmp_path / "in").mkdir()
     for i in range(4):
         pq.write_table(whole.slice(i * 250, 250), tmp_path / "in" / f"part-{i}.parquet")
-    return open_table(tmp_path / "in")
+    return open_source(tmp_path / "in")
 
 
-def dumped(source: Source, **engine: Any) -> str:
+def dumped(source: SourceRows, **engine: Any) -> str:
     return json.dumps(fit_source(source, CONFIG, EngineConfig(**engine)).to_dict())
 
 
-def test_shards_fit_as_the_whole(shards: Source) -> None:
+def test_shards_fit_as_the_whole(shards: SourceRows) -> None:
     assert dumped(shards) == json.dumps(fit(shards.read(), CONFIG).to_dict())
 
 
-def test_shards_transform_as_the_whole(shards: Source, tmp_path: Path) -> None:
+def test_shards_transform_as_the_whole(shards: SourceRows, tmp_path: Path) -> None:
     preprocessor = fit_source(shards, CONFIG)
     report = transform_source(shards, preprocessor, tmp_path / "out", keep=["d"])
-    encoded = open_table(tmp_path / "out").read()
+    encoded = open_source(tmp_path / "out").read()
     assert encoded.equals(preprocessor.transform(shards.read(), keep=["d"]))
     assert report.rows == 1000
     assert report.gaps["n"] == shards.read()["n"].null_count
@@ -76,28 +76,28 @@ def test_many_rows_go_through_threads_and_slices(monkeypatch: pytest.MonkeyPatch
         fit(bad, CONFIG)
 
 
-def test_a_failing_transform_leaves_the_old_shards(shards: Source, tmp_path: Path) -> None:
+def test_a_failing_transform_leaves_the_old_shards(shards: SourceRows, tmp_path: Path) -> None:
     preprocessor = fit_source(shards, CONFIG)
     transform_source(shards, preprocessor, tmp_path / "out")
-    before = open_table(tmp_path / "out").read()
+    before = open_source(tmp_path / "out").read()
     bad = table(3).set_column(2, "n", pa.array([1.0, 2.0, np.inf]))
     pq.write_table(bad, tmp_path / "in" / "part-9.parquet")
     with pytest.raises(TableError, match=r"part-9\.parquet: row 2 .*'n'"):
-        transform_source(open_table(tmp_path / "in"), preprocessor, tmp_path / "out")
+        transform_source(open_source(tmp_path / "in"), preprocessor, tmp_path / "out")
     with pytest.raises(TableError, match=r"part-9\.parquet: row 2 .*'n'"):
-        fit_source(open_table(tmp_path / "in"), CONFIG)
-    assert open_table(tmp_path / "out").read().equals(before)
+        fit_source(open_source(tmp_path / "in"), CONFIG)
+    assert open_source(tmp_path / "out").read().equals(before)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
     transform_source(shards, preprocessor, tmp_path / "out", keep=["d"])
-    assert "d" in open_table(tmp_path / "out").read().column_names
+    assert "d" in open_source(tmp_path / "out").read().column_names
 
 
 def test_a_rename_that_fails_brings_the_old_shards_back(
-    shards: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shards: SourceRows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     preprocessor = fit_source(shards, CONFIG)
     transform_source(shards, preprocessor, tmp_path / "out")
-    before = open_table(tmp_path / "out").read()
+    before = open_source(tmp_path / "out").read()
     rename = Path.rename
 
     def failing(self: Path, target: Path) -> Path:
@@ -108,14 +108,14 @@ def test_a_rename_that_fails_brings_the_old_shards_back(
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(OSError, match="the disk is gone"):
         transform_source(shards, preprocessor, tmp_path / "out", keep=["d"])
-    assert open_table(tmp_path / "out").read().equals(before)
+    assert open_source(tmp_path / "out").read().equals(before)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
 KILLED = """
 import os, sys
 from pathlib import Path
-from gradual.sources.tables import of_table
+from gradual.sources.reader import open_source
 from gradual.tabular.engine import transform_source
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, fit
 import pyarrow as pa
@@ -124,34 +124,34 @@ rename = Path.rename
 Path.rename = lambda self, to: os._exit(9) if self.suffix == ".tmp" else rename(self, to)
 table = pa.table({"c": ["a", "b"]})
 fitted = fit(table, PreprocessingConfig(ColumnsConfig(categorical=("c",))))
-transform_source(of_table(table), fitted, Path(sys.argv[1]))
+transform_source(open_source(table), fitted, Path(sys.argv[1]))
 """
 
 
-def test_a_kill_between_the_renames_loses_nothing(shards: Source, tmp_path: Path) -> None:
+def test_a_kill_between_the_renames_loses_nothing(shards: SourceRows, tmp_path: Path) -> None:
     preprocessor = fit_source(shards, CONFIG)
     transform_source(shards, preprocessor, tmp_path / "out")
-    before = open_table(tmp_path / "out").read()
+    before = open_source(tmp_path / "out").read()
     command = [sys.executable, "-c", KILLED, str(tmp_path / "out")]
     assert subprocess.run(command, check=False).returncode == 9
     assert not (tmp_path / "out").exists()
     pq.write_table(pa.table({"x": [1]}), tmp_path / "in" / "part-9.parquet")
     with pytest.raises(TableError, match=r"part-9\.parquet"):  # the next save fails, too
-        transform_source(open_table(tmp_path / "in"), preprocessor, tmp_path / "out")
-    assert open_table(tmp_path / "out").read().equals(before)
+        transform_source(open_source(tmp_path / "in"), preprocessor, tmp_path / "out")
+    assert open_source(tmp_path / "out").read().equals(before)
     transform_source(shards, preprocessor, tmp_path / "out", keep=["d"])
-    assert "d" in open_table(tmp_path / "out").read().column_names
+    assert "d" in open_source(tmp_path / "out").read().column_names
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
 def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(TableError, match="would be lost"):
-        write_shards(of_table(table(3)), tmp_path)
+        transform_source(open_source(table(3)), fit(table(3), CONFIG), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_training_rows_alone_can_be_fitted(shards: Source) -> None:
+def test_training_rows_alone_can_be_fitted(shards: SourceRows) -> None:
     def training(chunk: pa.Table) -> pa.Table:
         return chunk.filter(pc.less(chunk["k"], 25))
 
@@ -160,7 +160,7 @@ def test_training_rows_alone_can_be_fitted(shards: Source) -> None:
     assert preprocessor.rows < 1000
 
 
-def test_dask_fits_and_transforms_as_this_process_does(shards: Source, tmp_path: Path) -> None:
+def test_dask_fits_and_transforms_as_this_process_does(shards: SourceRows, tmp_path: Path) -> None:
     from dask.distributed import LocalCluster
 
     local = fit_source(shards, CONFIG)
@@ -176,7 +176,7 @@ def test_dask_fits_and_transforms_as_this_process_does(shards: Source, tmp_path:
         assert shard.read_bytes() == (tmp_path / "dask" / shard.name).read_bytes()
 
 
-def test_a_scheduler_that_cannot_be_reached_is_named(shards: Source) -> None:
+def test_a_scheduler_that_cannot_be_reached_is_named(shards: SourceRows) -> None:
     import dask
 
     with (
@@ -187,7 +187,7 @@ def test_a_scheduler_that_cannot_be_reached_is_named(shards: Source) -> None:
 
 
 def test_without_dask_the_message_says_what_to_install(
-    shards: Source, monkeypatch: pytest.MonkeyPatch
+    shards: SourceRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "dask.distributed", None)
     with pytest.raises(TableError, match=r"gradual\[dask\]"):

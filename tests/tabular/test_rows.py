@@ -38,6 +38,15 @@ def test_rows_are_split_by_groups(method: str) -> None:
     assert len(users) == (3 if method == "random" else 10)
 
 
+def test_rows_of_a_test_file_are_the_test() -> None:
+    given = pa.table({"part": pa.array([None] * 90 + ["test"] * 10, pa.string())})
+    splits = split_rows(table(), ["y"], RowsConfig(test=None), given)
+    assert splits["part"].to_pylist()[90:] == ["test"] * 10
+    assert splits["part"].to_pylist().count("valid") == 18
+    with pytest.raises(ValueError, match=r"rows\.test draws test rows .* set rows\.test to null"):
+        split_rows(table(), ["y"], RowsConfig(), given)
+
+
 def test_without_test_rows_validation_rows_are_scored() -> None:
     splits = split_rows(table(), ["y"], RowsConfig(test=None))
     assert len(part_rows(splits, "test")) == 0

@@ -3,7 +3,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from gradual.sources.tables import of_table
+from gradual.sources.reader import open_source
 from gradual.tabular.baselines import BASELINES, BaselinesConfig, fit_baseline
 from gradual.tabular.columns import TableError
 from gradual.tabular.examples import Examples
@@ -91,7 +91,7 @@ def test_a_source_is_predicted_in_chunks_with_its_counts(table: pa.Table, forest
     model = model_from_bundle(forest)
     new = table.select(["job", "town", "age"])
     new = new.set_column(0, "job", pa.array(["pilot", None, *new["job"].to_pylist()[2:]]))
-    whole, report = predict_source(model, of_table(new))
+    whole, report = predict_source(model, open_source(new))
     assert whole["row"].tolist() == list(range(400))
     assert (report.rows, report.unseen["job"], report.gaps["job"]) == (400, 1, 1)
     pd.testing.assert_frame_equal(whole.drop(columns="row"), model.predict(new))
@@ -116,7 +116,7 @@ def test_rows_that_cannot_be_used_are_refused_by_column_and_row(
     table: pa.Table, forest: Bundle, change, message: str
 ) -> None:
     with pytest.raises(TableError, match=message):
-        predict_source(model_from_bundle(forest), of_table(change(table)))
+        predict_source(model_from_bundle(forest), open_source(change(table)))
 
 
 def test_mixed_values_of_a_pandas_column_are_named_too(table: pa.Table, forest: Bundle) -> None:

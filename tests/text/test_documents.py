@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from gradual.sources.archives import ArchiveError
+from gradual.sources.errors import SourceError
+from gradual.sources.reader import SourceFormat, SourceRows, open_source
 from gradual.sources.splits import Split
 from gradual.text.documents import (
     DocumentsConfig,
-    DocumentsError,
     read_documents,
     split_documents,
 )
@@ -26,9 +26,7 @@ LESSON = DocumentsConfig(
     split_column="is_valid",
     parts={False: "train", True: "test"},
 )
-REVIEWS = DocumentsConfig(
-    format="archive", labels={"neg": "negative", "pos": "positive"}, unlabelled=("unsup",)
-)
+REVIEWS = DocumentsConfig(labels={"neg": "negative", "pos": "positive"}, unlabelled=("unsup",))
 CSV = (
     "label,text,is_valid\n"
     'negative,"Bad, ""very""\nbad\n\nindeed",False\n'
@@ -67,6 +65,10 @@ def _zip(path: Path, files: dict[str, bytes]) -> Path:
         for name, content in files.items():
             archive.writestr(name, content)
     return path
+
+
+def _reviews(path: Path) -> SourceRows:
+    return open_source(path, SourceFormat(pattern="*/{part}/{label}/*.txt"))
 
 
 def _rows(documents: pa.Table) -> list[tuple[Any, ...]]:
@@ -113,10 +115,10 @@ def test_a_table_in_an_archive(pack: Any, tmp_path: Path) -> None:
     path = pack(tmp_path / "sample.tar.gz", files)
     assert read_documents(path, LESSON)["source"][0].as_py() == "texts.csv row 1"
     path = pack(tmp_path / "sample.tar.gz", {**files, "sample/more.tsv": b"a\tb\n"})
-    with pytest.raises(DocumentsError, match=r"are: sample/texts\.csv, sample/more\.tsv; set 'mem"):
+    with pytest.raises(SourceError, match=r"are: sample/texts\.csv, sample/more\.tsv; set `mem"):
         read_documents(path, LESSON)
-    named = DocumentsConfig(split_column="is_valid", parts=LESSON.parts, member="*/texts.csv")
-    assert read_documents(path, named).num_rows == 3
+    named = open_source(path, SourceFormat(member="*/texts.csv"))
+    assert read_documents(named, LESSON).num_rows == 3
 
 
 def test_several_text_columns_other_labels_and_kept_columns(tmp_path: Path) -> None:
@@ -165,8 +167,39 @@ def test_a_test_part_can_be_drawn(tmp_path: Path) -> None:
     drawn = documents.filter(pa.compute.equal(documents["part"], "test"))
     assert sorted(drawn["label"].to_pylist()) == ["n", "n", "p", "p"]
     both = DocumentsConfig(split_column="is_valid", parts=LESSON.parts, test=Split())
-    with pytest.raises(DocumentsError, match="test part of its own"):
+    with pytest.raises(SourceError, match="test part of its own"):
         read_documents(_table(tmp_path, CSV), both)
+
+
+def test_an_official_test_file(tmp_path: Path) -> None:
+    source = _table(tmp_path, "label,text\nn,a\np,b\n")
+    test = _table(tmp_path, "label,text\np,c\n", "official.csv")
+    documents = read_documents(source, DocumentsConfig(), test_source=test)
+    assert _rows(documents)[2] == ("official.csv row 1", "c", "p", "test")
+    assert documents["part"].to_pylist() == ["train", "train", "test"]
+    with pytest.raises(SourceError, match=r"test is set .* there is a test_source too"):
+        read_documents(source, DocumentsConfig(test=Split()), test_source=test)
+    with pytest.raises(SourceError, match="test rows of its own, and there is a test_source"):
+        read_documents(_table(tmp_path, CSV), LESSON, test_source=test)
+
+
+def test_blanks_around_labels_do_not_count(tmp_path: Path) -> None:
+    content = "label,text,part\n spam,a,train\nspam ,b,test\nham,c,train\n"
+    config = DocumentsConfig(split_column="part", labels={"spam": "junk", "ham": "mail"})
+    documents = read_documents(_table(tmp_path, content), config)
+    assert documents["label"].to_pylist() == ["junk", "junk", "mail"]
+    as_written = DocumentsConfig(split_column="part", strip=False)
+    with pytest.raises(SourceError, match="label 'spam ' in the test rows but in no training row"):
+        read_documents(_table(tmp_path, content), as_written)
+
+
+def test_a_part_of_validation_rows_can_be_named_in_the_source(tmp_path: Path) -> None:
+    content = "label,text,part\nn,a,train\np,b,train\nn,c,valid\np,d,test\n"
+    documents = read_documents(_table(tmp_path, content), DocumentsConfig(split_column="part"))
+    named = Split(method="column", column="part", values=("valid",))
+    splits = split_documents(documents, named, named)
+    assert splits["classifier"].to_pylist() == ["train", "train", "valid", "test"]
+    assert splits["language_model"].to_pylist() == ["train", "train", "valid", "train"]
 
 
 def test_a_very_long_text(tmp_path: Path) -> None:
@@ -210,30 +243,30 @@ def test_a_very_long_text(tmp_path: Path) -> None:
     ],
 )
 def test_a_table_that_cannot_be_used(content: str | bytes, message: str, tmp_path: Path) -> None:
-    with pytest.raises(DocumentsError, match=message) as raised:
+    with pytest.raises(SourceError, match=message) as raised:
         read_documents(_table(tmp_path, content), LESSON)
     assert str(tmp_path / "texts.csv") in str(raised.value)
 
 
 def test_an_unlabelled_table_that_cannot_be_used(tmp_path: Path) -> None:
     extra = _table(tmp_path, "review\nHm\n", "unlabelled.csv")
-    with pytest.raises(DocumentsError, match=r"unlabelled\.csv has no column 'text'"):
+    with pytest.raises(SourceError, match=r"unlabelled\.csv has no column 'text'"):
         read_documents(_table(tmp_path, CSV), LESSON, extra)
 
 
 def test_a_label_that_only_test_rows_have(tmp_path: Path) -> None:
     config = DocumentsConfig(split_column="is_valid", parts=LESSON.parts)
-    with pytest.raises(DocumentsError, match="'neutral' in the test rows but in no training row"):
+    with pytest.raises(SourceError, match="'neutral' in the test rows but in no training row"):
         read_documents(_table(tmp_path, CSV + "neutral,so,True\n"), config)
 
 
 def test_bad_parquet(tmp_path: Path) -> None:
-    with pytest.raises(DocumentsError, match="cannot be read as Parquet"):
+    with pytest.raises(SourceError, match="cannot be read as Parquet"):
         read_documents(_table(tmp_path, b"PAR1 but no more", "t.parquet"), LESSON)
     pq.write_table(pa.table({"text": [1], "label": ["a"]}), tmp_path / "t.parquet")
-    with pytest.raises(DocumentsError, match=r"column 'text' of .*t\.parquet is int64"):
+    with pytest.raises(SourceError, match=r"column 'text' of .*t\.parquet is int64"):
         read_documents(tmp_path / "t.parquet", DocumentsConfig())
-    with pytest.raises(DocumentsError, match=r"absent\.csv cannot be read"):
+    with pytest.raises(SourceError, match=r"absent\.csv does not exist"):
         read_documents(tmp_path / "absent.csv", LESSON)
 
 
@@ -246,7 +279,7 @@ def test_bad_parquet(tmp_path: Path) -> None:
 )
 def test_an_archive_of_text_files(pack: Any, name: str, backwards: bool, tmp_path: Path) -> None:
     files = dict(reversed(FILES.items())) if backwards else FILES
-    assert _rows(read_documents(pack(tmp_path / name, files), REVIEWS)) == [
+    assert _rows(read_documents(_reviews(pack(tmp_path / name, files)), REVIEWS)) == [
         ("r/train/neg/0_1.txt", "Bad", "negative", "train"),
         ("r/train/pos/9_10.txt", "Good", "positive", "train"),
         ("r/train/pos/10_9.txt", "Très bon", "positive", "train"),
@@ -272,8 +305,8 @@ def test_an_archive_of_text_files(pack: Any, name: str, backwards: bool, tmp_pat
 )
 def test_a_bad_member(pack: Any, name: str, content: bytes, message: str, tmp_path: Path) -> None:
     path = pack(tmp_path / "r.tar", {**FILES, name: content})
-    with pytest.raises((DocumentsError, ArchiveError), match=message) as raised:
-        read_documents(path, REVIEWS)
+    with pytest.raises(SourceError, match=message) as raised:
+        read_documents(_reviews(path), REVIEWS)
     assert str(path) in str(raised.value)
 
 
@@ -285,8 +318,8 @@ def test_links_and_devices(kind: bytes, tmp_path: Path) -> None:
         member = tarfile.TarInfo("r/train/pos/1_1.txt")
         member.type, member.linkname = kind, "/etc/passwd"
         archive.addfile(member)
-    with pytest.raises(ArchiveError, match="a link or device"):
-        read_documents(tmp_path / "r.tar", REVIEWS)
+    with pytest.raises(SourceError, match="a link or device"):
+        read_documents(_reviews(tmp_path / "r.tar"), REVIEWS)
 
 
 def test_a_link_in_a_zip(tmp_path: Path) -> None:
@@ -294,8 +327,8 @@ def test_a_link_in_a_zip(tmp_path: Path) -> None:
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "r.zip", "w") as archive:
         archive.writestr(link, "/etc/passwd")
-    with pytest.raises(ArchiveError, match="a link or device"):
-        read_documents(tmp_path / "r.zip", REVIEWS)
+    with pytest.raises(SourceError, match="a link or device"):
+        read_documents(_reviews(tmp_path / "r.zip"), REVIEWS)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -306,8 +339,8 @@ def test_a_member_that_comes_twice(tmp_path: Path) -> None:
     with zipfile.ZipFile(_zip(tmp_path / "r.zip", FILES), "a") as again:
         again.writestr(name, "again")
     for path in (tmp_path / "r.tar", tmp_path / "r.zip"):
-        with pytest.raises(ArchiveError, match=f"holds {name} twice"):
-            read_documents(path, REVIEWS)
+        with pytest.raises(SourceError, match=f"holds {name} twice"):
+            read_documents(_reviews(path), REVIEWS)
 
 
 @pytest.mark.parametrize(("pack", "name"), [(_tar, "r.tar.gz"), (_tar, "r.tar"), (_zip, "r.zip")])
@@ -316,20 +349,20 @@ def test_an_archive_cut_short_anywhere(pack: Any, name: str, tmp_path: Path) -> 
     whole = path.read_bytes().rstrip(b"\0")  # a tar's end mark alone says that it is whole
     for length in range(0, len(whole), max(1, len(whole) // 60)):
         path.write_bytes(whole[:length])
-        with pytest.raises(ArchiveError, match="truncated or altered"):
-            read_documents(path, REVIEWS)
+        with pytest.raises(SourceError, match="truncated or altered"):
+            read_documents(_reviews(path), REVIEWS)
 
 
 @pytest.mark.parametrize(("pack", "name"), [(_tar, "r.tar.gz"), (_zip, "r.zip")])
 def test_a_flipped_byte_never_passes_for_other_texts(pack: Any, name: str, tmp_path: Path) -> None:
     path = pack(tmp_path / name, FILES)
     whole = path.read_bytes()
-    texts = read_documents(path, REVIEWS)["text"].to_pylist()
+    texts = read_documents(_reviews(path), REVIEWS)["text"].to_pylist()
     for place in range(0, len(whole), 3):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         try:  # some bytes, such as times, do not matter, and a zip's names have no checksum
-            found = read_documents(path, REVIEWS)["text"].to_pylist()
-        except (ArchiveError, DocumentsError):
+            found = read_documents(_reviews(path), REVIEWS)["text"].to_pylist()
+        except SourceError:
             continue
         assert set(found) <= set(texts)
 
@@ -339,17 +372,17 @@ def test_a_damaged_header_in_a_tar_is_not_its_end(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[content.index(b"r/train/neg")] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ArchiveError, match=r"truncated or altered .*bad checksum"):
-        read_documents(path, REVIEWS)
+    with pytest.raises(SourceError, match=r"truncated or altered .*bad checksum"):
+        read_documents(_reviews(path), REVIEWS)
 
 
 def test_an_archive_without_a_match(tmp_path: Path) -> None:
-    with pytest.raises(DocumentsError, match=r"no file like \*/\{part\}/\{label\}/\*\.txt: corr"):
-        read_documents(_tar(tmp_path / "r.tar", {"r/train/1.txt": b"x"}), REVIEWS)
-    with pytest.raises(ArchiveError, match="does not exist"):
-        read_documents(tmp_path / "absent.tar", REVIEWS)
-    with pytest.raises(ArchiveError, match="is no archive"):
-        read_documents(_table(tmp_path, "text", "r.tgz"), REVIEWS)
+    with pytest.raises(SourceError, match=r"no file like \*/\{part\}/\{label\}/\*\.txt: corr"):
+        read_documents(_reviews(_tar(tmp_path / "r.tar", {"r/train/1.txt": b"x"})), REVIEWS)
+    with pytest.raises(SourceError, match="does not exist"):
+        read_documents(_reviews(tmp_path / "absent.tar"), REVIEWS)
+    with pytest.raises(SourceError, match="is no archive"):
+        read_documents(_reviews(_table(tmp_path, "text", "r.tgz")), REVIEWS)
 
 
 # Splits and settings
@@ -370,23 +403,21 @@ def test_splits(tmp_path: Path) -> None:
     assert splits["classifier"][30:].isna().all()
     valid = documents.to_pandas()["label"][splits["classifier"] == "valid"]
     assert valid.value_counts().to_dict() == {"n": 2, "p": 2}
-    with pytest.raises(DocumentsError, match="the classifier's split: rows is"):
+    with pytest.raises(SourceError, match="the classifier's split: rows is"):
         split_documents(documents, Split(), Split(method="rows", rows=(15, 25)))
-    with pytest.raises(DocumentsError, match="leaves 1 label in the training rows"):
+    with pytest.raises(SourceError, match="leaves 1 label in the training rows"):
         split_documents(documents, Split(), Split(method="rows", rows=(1, 20)))
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"format": "folder"}, "format"),
+        ({"format": "archive"}, "format"),
         ({"text_column": "text"}, "text_column"),
         ({"text_columns": []}, "text_columns is empty"),
-        ({"format": "archive", "text_columns": ["a", "b"]}, "one text a document"),
         ({"text_columns": ["label"]}, "documents get anyway"),
         ({"text_columns": ["a"], "keep_columns": ["a"]}, "once"),
-        ({"parts": {"x": "valid"}}, "unlabelled"),
-        ({"pattern": "{part}/{split}/*"}, "it may hold"),
+        ({"parts": {"x": "dev"}}, "unlabelled"),
     ],
 )
 def test_bad_settings_are_refused(settings: dict[str, Any], message: str) -> None:
@@ -421,7 +452,7 @@ def test_the_lessons_sample(mirror: Path, caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_all_reviews(mirror: Path) -> None:
-    documents = read_documents(mirror / "aclImdb_v1.tar.gz", REVIEWS)
+    documents = read_documents(_reviews(mirror / "aclImdb_v1.tar.gz"), REVIEWS)
     counts = documents.group_by(["part", "label"]).aggregate([([], "count_all")]).to_pylist()
     assert {(row["part"], row["label"]): row["count_all"] for row in counts} == {
         ("train", "negative"): 12500,
@@ -480,7 +511,7 @@ def test_bad_label_columns(
     config = DocumentsConfig(
         **{"label_columns": ("a", "b"), "test": Split(fraction=0.3)} | settings
     )
-    with pytest.raises(DocumentsError, match=message):
+    with pytest.raises(SourceError, match=message):
         read_documents(_table(tmp_path, content), config)
 
 
@@ -493,7 +524,6 @@ def test_bad_label_columns(
         ({"label_columns": ("text",)}, "not in text_columns too"),
         ({"label_separator": ""}, "name a character"),
         ({"label_separator": ";", "label_column": None}, "needs a label_column"),
-        ({"label_separator": ";", "format": "archive"}, "are for tables"),
     ],
 )
 def test_bad_settings_of_several_labels(settings: dict[str, Any], message: str) -> None:
@@ -506,5 +536,5 @@ def test_lists_in_parquet_need_the_separator(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a", "b"], "label": [["x"], []]}), path)
     config = DocumentsConfig(label_separator=";", test=Split(method="rows", rows=(1, 2)))
     assert read_documents(path, config)["label"].to_pylist() == [["x"], []]
-    with pytest.raises(DocumentsError, match="set label_separator"):
+    with pytest.raises(SourceError, match="set label_separator"):
         read_documents(path, DocumentsConfig())

@@ -13,7 +13,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from gradual import tracking
-from gradual.sources.tables import open_table
+from gradual.sources.reader import open_source
 from gradual.tabular.examples import Examples
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.predict import TabularModel
@@ -31,12 +31,12 @@ RAW = list(COLUMNS.names)
 
 @pytest.fixture(scope="module")
 def people(project: Path) -> pd.DataFrame:
-    return open_table(project / "data/01_raw/adult_sample/adult.csv").read().to_pandas()
+    return open_source(project / "data/01_raw/adult_sample/adult.csv").read().to_pandas()
 
 
 @pytest.fixture(scope="module")
 def bundle(project: Path) -> Bundle:
-    table = open_table(project / "data/01_raw/adult_sample/adult.csv").read()
+    table = open_source(project / "data/01_raw/adult_sample/adult.csv").read()
     preprocessor = fit(table, PreprocessingConfig(COLUMNS))
     training = TrainingConfig(phases=(Phase(epochs=1, lr=1e-2),), device="cpu")
     rows = np.arange(table.num_rows)

@@ -26,7 +26,7 @@ from gradual.collab.simple_models import Biases, fit_biases
 from gradual.collab.train import CollabConfig, train_collab
 from gradual.results.metrics import metric_named
 from gradual.results.table import VALID, Answers, result_rows, score_models
-from gradual.sources.ratings_file import RatingsError
+from gradual.sources.errors import RatingsError
 from gradual.sources.splits import Split
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gradual.collab.features import SideFeatures
 from gradual.collab.recommender import Recommender
-from gradual.sources.ratings_file import RatingsError
+from gradual.sources.errors import RatingsError
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gradual.collab.ids import IdMap, as_ids
-from gradual.sources.ratings_file import RatingsError, Source, TableFile, read_table
-from gradual.sources.splits import Split, validation_mask
+from gradual.sources.errors import SourceError
+from gradual.sources.reader import Openable, given_parts, open_source
+from gradual.sources.splits import Split, test_mask, validation_mask
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ class RatingsConfig:
         duplicates: What becomes of several ratings of one item by one user: `last` by time (by
             row where there is no time, or it is equal) stays, their `mean` (with the last time),
             or it is an `error`.
-        file: How the table is written.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -44,7 +44,6 @@ class RatingsConfig:
     time: str | None = "timestamp"
     keep_columns: tuple[str, ...] = ()
     duplicates: Duplicates = "last"
-    file: TableFile = field(default_factory=TableFile)
 
     def __post_init__(self) -> None:
         if self.duplicates not in ("last", "mean", "error"):
@@ -60,11 +59,11 @@ class RatingsConfig:
             )
 
 
-def read_ratings(source: Source, config: RatingsConfig) -> pa.Table:
+def read_ratings(source: Openable, config: RatingsConfig) -> pa.Table:
     """Read ratings into one clean table.
 
     Args:
-        source: CSV, TSV or Parquet, an archive that holds one, a frame or an Arrow table.
+        source: Rows, a file, a frame or an Arrow table.
         config: Where things stand in it.
 
     Returns:
@@ -73,11 +72,12 @@ def read_ratings(source: Source, config: RatingsConfig) -> pa.Table:
         order, each pair of user and item once.
 
     Raises:
-        RatingsError: Something in it cannot be used; names table, row (counted from 1, without
+        SourceError: Something in it cannot be used; names table, row (counted from 1, without
             the header) and column.
     """
     named = [config.user, config.item, config.rating, config.time, *config.keep_columns]
-    raw, name = read_table(source, config.file, [c for c in named if c is not None])
+    rows = open_source(source)
+    raw, name = rows.read([c for c in named if c is not None], as_text=True), rows.name
     columns: dict[str, pa.Array] = {
         "user": _ids(raw, config.user, name),
         "item": _ids(raw, config.item, name),
@@ -91,6 +91,41 @@ def read_ratings(source: Source, config: RatingsConfig) -> pa.Table:
     clean = _without_duplicates(table, config.duplicates, name)
     logger.info("%s: %s", name, describe(clean, removed=table.num_rows - clean.num_rows))
     return clean
+
+
+def read_with_test(
+    source: Openable, test_source: Openable | None, config: RatingsConfig
+) -> tuple[pa.Table, pa.Table]:
+    """Read ratings and, behind them, those of an official test file.
+
+    A pair of user and item that is in both is for the test alone.
+
+    Returns:
+        As `read_ratings`, and their `given_parts`: `part` is `test`, or null where a split chooses.
+
+    Raises:
+        SourceError: As `read_ratings`, or the two do not have the same kinds of ids.
+    """
+    ratings = read_ratings(source, config)
+    if test_source is None:
+        return ratings, given_parts(ratings.num_rows)
+    test = read_ratings(test_source, config)
+    for column in ("user", "item"):
+        if ratings.schema.field(column).type != test.schema.field(column).type:
+            raise SourceError(
+                f"the column {column!r} holds whole numbers in only one of source and test_source: "
+                "write the ids in both in the same way"
+            )
+    both = pa.concat_tables([ratings, test], promote_options="permissive")
+    pairs = pair_numbers(*(IdMap.fit(both[c]).encode(both[c]) for c in ("user", "item")))
+    kept = ~np.isin(pairs[: ratings.num_rows], pairs[ratings.num_rows :])
+    if not kept.all():
+        logger.warning(
+            "%s ratings of the source are in the test_source too: they are for the test alone.",
+            f"{int((~kept).sum()):,}",
+        )
+    both = both.filter(pa.array(np.r_[kept, np.ones(test.num_rows, bool)]))
+    return both, given_parts(int(kept.sum()), test.num_rows)
 
 
 def describe(ratings: pa.Table, removed: int = 0) -> str:
@@ -108,10 +143,10 @@ def _ids(raw: pa.Table, column: str, name: str) -> pa.Array:
     try:
         ids = as_ids(raw[column])
     except (ValueError, pa.ArrowInvalid) as error:
-        raise RatingsError(f"{name}, column {column!r}: {error}") from error
+        raise SourceError(f"{name}, column {column!r}: {error}") from error
     if ids.null_count:
         row = _first(pc.is_null(ids))
-        raise RatingsError(
+        raise SourceError(
             f"{name}, row {row + 1} has nothing in the column {column!r}: fill it in, or remove "
             "the row"
         )
@@ -127,7 +162,7 @@ def _numbers(raw: pa.Table, column: str, name: str) -> pa.Array:
     bad = ~np.isfinite(numbers.to_numpy(zero_copy_only=False))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise RatingsError(
+        raise SourceError(
             f"{name}, row {row + 1} has {values[row].as_py()!r} in the column {column!r}, which is "
             "no finite number: correct it, or remove the row"
         )
@@ -149,7 +184,7 @@ def _times(raw: pa.Table, column: str, name: str) -> pa.Array:
     bad = ~np.isfinite(seconds)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise RatingsError(
+        raise SourceError(
             f"{name}, row {row + 1} has {raw[column][row].as_py()!r} in the column {column!r}, "
             "which is no time: give seconds since 1970 or dates such as 2020-12-31 23:59:00, or "
             "set time to null"
@@ -174,7 +209,7 @@ def _without_duplicates(table: pa.Table, rule: Duplicates, name: str) -> pa.Tabl
         first = int(np.flatnonzero(~last)[0])
         rows = sorted(int(r) for r in order[first : first + 2])
         user, item = (table[c][rows[0]].as_py() for c in ("user", "item"))
-        raise RatingsError(
+        raise SourceError(
             f"{name}, rows {rows[0] + 1} and {rows[1] + 1} both rate item {item!r} by user "
             f"{user!r}: remove one, or set duplicates to last or mean"
         )
@@ -210,17 +245,32 @@ class RatingsSplit:
     test: Split | None = None
 
 
-def split_ratings(ratings: pa.Table, split: RatingsSplit) -> pa.Table:
+def split_ratings(
+    ratings: pa.Table, split: RatingsSplit, given_parts: pa.Table | None = None
+) -> pa.Table:
     """Choose the ratings to learn from, to validate and to test on.
+
+    Args:
+        ratings: The table of `read_ratings`.
+        split: How to choose.
+        given_parts: ``part`` of the ratings that an official test file gives, `test`; null
+            elsewhere.
 
     Returns:
         One row for each rating: `part`, `train`, `valid` or `test`.
 
     Raises:
-        RatingsError: A split names a column that is not there, or leaves one side empty.
+        SourceError: A split names a column that is not there, or leaves one side empty.
     """
     frame = ratings.to_pandas()
     part = np.full(len(frame), "train", object)
+    if given_parts is not None:
+        given = pc.is_in(given_parts["part"], pa.array(["test"])).to_numpy()
+        try:
+            if test_mask(given, split.test, "split.test") is not None:
+                part[given] = "test"
+        except ValueError as error:
+            raise SourceError(str(error)) from error
     for name, how in (("test", split.test), ("valid", split.valid)):
         if how is None:
             continue
@@ -228,7 +278,7 @@ def split_ratings(ratings: pa.Table, split: RatingsSplit) -> pa.Table:
         try:
             mask = validation_mask(frame.iloc[left].reset_index(drop=True), how)
         except ValueError as error:
-            raise RatingsError(f"{name} ratings: {error}") from error
+            raise SourceError(f"{name} ratings: {error}") from error
         part[left[mask]] = name
     counts = {name: int((part == name).sum()) for name in ("train", "valid", "test")}
     logger.info("Ratings: %s", ", ".join(f"{n:,} {name}" for name, n in counts.items() if n))
@@ -249,7 +299,6 @@ class SideConfig:
             the title.
         separator: Between the words of a list.
         nothing: How an empty list is written.
-        file: How the table is written.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -262,7 +311,6 @@ class SideConfig:
     year_from_title: bool = True
     separator: str = "|"
     nothing: str = "(no genres listed)"
-    file: TableFile = field(default_factory=TableFile)
 
     def __post_init__(self) -> None:
         if self.year_from_title and self.title is None:
@@ -278,7 +326,7 @@ class SideConfig:
             )
 
 
-def read_side(source: Source, config: SideConfig) -> pa.Table:
+def read_side(source: Openable, config: SideConfig) -> pa.Table:
     """Read what is known of items or users beside the ratings.
 
     Returns:
@@ -287,10 +335,11 @@ def read_side(source: Source, config: SideConfig) -> pa.Table:
         among them `year` where it comes from the title; one row for each id, ascending.
 
     Raises:
-        RatingsError: Something cannot be used, or an id occurs twice.
+        SourceError: Something cannot be used, or an id occurs twice.
     """
     names = [config.id, config.title, *config.lists, *config.categories, *config.numbers]
-    raw, name = read_table(source, config.file, [c for c in names if c is not None])
+    rows = open_source(source)
+    raw, name = rows.read([c for c in names if c is not None], as_text=True), rows.name
     ids = _ids(raw, config.id, name)
     order = pc.array_sort_indices(ids)
     sorted_ids = ids.take(order)
@@ -298,7 +347,7 @@ def read_side(source: Source, config: SideConfig) -> pa.Table:
     if pc.any(same).as_py():
         row = _first(same)
         first, second = sorted((order[row].as_py() + 1, order[row + 1].as_py() + 1))
-        raise RatingsError(
+        raise SourceError(
             f"{name}, rows {first} and {second} both have the id {sorted_ids[row].as_py()!r}: "
             "remove one"
         )
@@ -335,11 +384,11 @@ def _numbers_or_gaps(raw: pa.Table, column: str, name: str) -> pa.Array:
     if kept.num_rows:
         try:
             numbers[filled] = _numbers(kept, column, name).to_numpy()
-        except RatingsError:
+        except SourceError:
             rows = np.flatnonzero(filled)
             bad = pd.to_numeric(kept[column].to_pandas(), errors="coerce").isna().to_numpy()
             row = int(rows[np.flatnonzero(bad)[0]]) if bad.any() else int(rows[0])
-            raise RatingsError(
+            raise SourceError(
                 f"{name}, row {row + 1} has {values[row].as_py()!r} in the column {column!r}, "
                 "which is no finite number: correct it, leave it empty, or name the column under "
                 "categories"

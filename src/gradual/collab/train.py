@@ -17,7 +17,7 @@ from gradual.collab.ids import IdMap
 from gradual.collab.metrics import ranking_scores
 from gradual.collab.models import CollabModelConfig, CollabNet, RatedItems, squash, unsquash
 from gradual.collab.recommender import KIND, ListsConfig
-from gradual.sources.ratings_file import RatingsError
+from gradual.sources.errors import RatingsError
 from gradual.sources.splits import part_rows
 from gradual.training.bundle import Bundle
 from gradual.training.config import Phase, TrainingConfig

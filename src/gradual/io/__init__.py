@@ -7,8 +7,7 @@ from gradual.io.html import HTMLDataset
 from gradual.io.json import JSONDataset
 from gradual.io.parquet import ParquetDataset
 from gradual.io.plotly import PlotlyDataset
-from gradual.io.remote_archive import RemoteArchiveDataset
-from gradual.io.table import TableDataset
+from gradual.io.source import SourceDataset
 from gradual.io.text import TextDataset
 from gradual.io.vocabulary import VocabularyDataset
 
@@ -21,8 +20,7 @@ __all__ = [
     "JSONDataset",
     "ParquetDataset",
     "PlotlyDataset",
-    "RemoteArchiveDataset",
-    "TableDataset",
+    "SourceDataset",
     "TextDataset",
     "VocabularyDataset",
 ]

@@ -13,7 +13,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
-_DAMAGE = (
+from gradual.sources.errors import SourceError
+
+DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -22,10 +24,6 @@ _DAMAGE = (
     OSError,  # also gzip's and bz2's errors
     NotImplementedError,  # a zip compressed in a way that zipfile does not know
 )
-
-
-class ArchiveError(ValueError):
-    """An archive cannot be used; the message names file, member and remedy."""
 
 
 def path_pattern(pattern: str) -> re.Pattern[str]:
@@ -46,6 +44,28 @@ def path_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(regex, re.DOTALL)
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file's first bytes are those of a tar (also compressed) or zip."""
+    with path.open("rb") as file:
+        start = file.read(6)
+        if start.startswith(b"PK"):
+            return True
+        file.seek(0)
+        try:
+            with decompressed(file, start) as stream:
+                return bool(stream.read(512)[257:262] == b"ustar")
+        except DAMAGE:
+            return False
+
+
+def folder_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """Read the wanted files of a folder, named as an archive of that folder would name them."""
+    for file in sorted(path.rglob("*")):
+        name = file.relative_to(path.parent).as_posix()
+        if wanted(name) and file.is_file():
+            yield name, file.read_bytes()
+
+
 def read_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
     """Read the wanted files of a tar (also gzip, bzip2 or xz) or zip.
 
@@ -60,7 +80,7 @@ def read_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[st
         Path in the archive and content of each wanted file, in the archive's order.
 
     Raises:
-        ArchiveError: There is no such file, it is no archive, it is truncated or altered, it holds
+        SourceError: There is no such file, it is no archive, it is truncated or altered, it holds
             a wanted file twice, a member that would escape the folder it is extracted to
             (absolute, `..`), or a link or device.
     """
@@ -72,15 +92,15 @@ def read_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[st
             read = _zip_members if start.startswith(b"PK") else _tar_members
             for name, content in read(path, file, start, wanted):
                 if name in seen:
-                    raise ArchiveError(
+                    raise SourceError(
                         f"{path} holds {name} twice: remove one and pack the archive anew"
                     )
                 seen.add(name)
                 yield name, content
     except FileNotFoundError as error:
-        raise ArchiveError(f"{path} does not exist: correct the path in the catalog") from error
-    except _DAMAGE as error:
-        raise ArchiveError(
+        raise SourceError(f"{path} does not exist: correct the path in the catalog") from error
+    except DAMAGE as error:
+        raise SourceError(
             f"{path} is no archive, or truncated or altered ({type(error).__name__}: {error}): "
             "replace it by a good copy; a download is fetched again once the file is deleted"
         ) from error
@@ -90,12 +110,12 @@ def _checked_name(path: Path, name: str, *, plain: bool) -> str:
     """The member's path, if it is one that an unpacking tool could trust."""
     climbs = ".." in re.split(r"[/\\]", name)
     if climbs or name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name):
-        raise ArchiveError(
+        raise SourceError(
             f"{path} holds the member {name!r}, which would escape its folder: such an archive is "
             "not to be trusted, replace it by a good copy"
         )
     if not plain:
-        raise ArchiveError(
+        raise SourceError(
             f"{path} holds the member {name!r}, a link or device, which may lead out of its "
             "folder: such an archive is not to be trusted, replace it by a good copy"
         )
@@ -121,7 +141,8 @@ class _StrictTarInfo(tarfile.TarInfo):
             raise _TarReadError(str(error)) from error
 
 
-def _decompressed(file: IO[bytes], start: bytes) -> AbstractContextManager[Any]:
+def decompressed(file: IO[bytes], start: bytes) -> AbstractContextManager[Any]:
+    """The file, unpacked where its first bytes say that it is gzip, bzip2 or xz."""
     # tarfile decompresses too, but without a look at gzip's checksum.
     if start.startswith(b"\x1f\x8b"):
         return gzip.open(file)
@@ -136,7 +157,7 @@ def _tar_members(
     path: Path, file: IO[bytes], start: bytes, wanted: Callable[[str], bool]
 ) -> Iterator[tuple[str, bytes]]:
     with (
-        _decompressed(file, start) as stream,
+        decompressed(file, start) as stream,
         tarfile.open(fileobj=stream, mode="r|", tarinfo=_StrictTarInfo) as archive,
     ):
         while (member := archive.next()) is not None:
@@ -163,5 +184,5 @@ def _zip_members(
             if member.is_dir() or not wanted(name):
                 continue
             if member.flag_bits & 1:
-                raise ArchiveError(f"{path}, {name} is encrypted: pack it without a password")
+                raise SourceError(f"{path}, {name} is encrypted: pack it without a password")
             yield name, archive.read(member)

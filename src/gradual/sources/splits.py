@@ -120,6 +120,27 @@ def scored_part(parts: pa.Table) -> Literal["test", "valid"]:
     return "test" if len(part_rows(parts, "test")) else "valid"
 
 
+def test_mask(given: np.ndarray, test: Split | None, setting: str) -> np.ndarray | None:
+    """Which rows an official test file gives for the test; None if there is no such file.
+
+    Args:
+        given: `(rows,)`, bool: the rows of the test file.
+        test: How test rows would be drawn.
+        setting: The name of that setting, for the message.
+
+    Raises:
+        ValueError: There is a test file, and test rows are to be drawn too.
+    """
+    if not given.any():
+        return None
+    if test is not None:
+        raise ValueError(
+            f"{setting} draws test rows by the method {test.method}, and the catalog names a "
+            f"test_source too: set {setting} to null, or leave the test_source out"
+        )
+    return given
+
+
 def validation_mask(frame: pd.DataFrame, split: Split) -> np.ndarray:
     """Which rows of `frame` are held out.
 

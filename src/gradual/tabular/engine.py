@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gradual.sources.tables import Part, Source
+from gradual.sources.reader import Part, SourceRows
 from gradual.tabular.columns import TableError
 from gradual.tabular.preprocessing import (
     PartialFit,
@@ -64,7 +64,7 @@ class EngineConfig:
 
 
 def fit_source(
-    source: Source, config: PreprocessingConfig, engine: EngineConfig | None = None
+    source: SourceRows, config: PreprocessingConfig, engine: EngineConfig | None = None
 ) -> Preprocessor:
     """Fit on all rows of a source, in memory for one chunk (and the counts) at a time.
 
@@ -84,7 +84,7 @@ def fit_source(
 
 
 def transform_source(
-    source: Source,
+    source: SourceRows,
     preprocessor: Preprocessor,
     folder: Path,
     *,
@@ -114,16 +114,9 @@ def transform_source(
     return report
 
 
-def write_shards(source: Source, folder: Path) -> None:
-    """Write a source as a folder of Parquet shards, one for each part, all or none."""
-    with _new_folder(folder) as new:
-        for i, part in enumerate(source.parts):
-            _write_shard(source.chunks_of(part), new, i)
-
-
 @dataclass(frozen=True)
 class _FitPart:
-    source: Source
+    source: SourceRows
     config: PreprocessingConfig
 
     def __call__(self, part: Part) -> PartialFit:
@@ -133,7 +126,7 @@ class _FitPart:
 
 @dataclass(frozen=True)
 class _TransformPart:
-    source: Source
+    source: SourceRows
     preprocessor: Preprocessor
     folder: Path
     keep: tuple[str, ...]

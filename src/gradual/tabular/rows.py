@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from gradual.sources.splits import Split, part_rows, validation_mask
-from gradual.sources.tables import of_table
+from gradual.sources.reader import open_source
+from gradual.sources.splits import Split, part_rows, test_mask, validation_mask
 from gradual.tabular.columns import TableError, TextConfig, as_levels, column
 from gradual.tabular.engine import EngineConfig, fit_source
 from gradual.tabular.preprocessing import PartialFit, PreprocessingConfig, Preprocessor
@@ -38,7 +39,12 @@ class RowsConfig:
     missing_target: Literal["refuse", "leave_out"] = "refuse"
 
 
-def split_rows(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> pa.Table:
+def split_rows(
+    table: pa.Table,
+    targets: Sequence[str],
+    config: RowsConfig,
+    given_parts: pa.Table | None = None,
+) -> pa.Table:
     """Give every row its part.
 
     Args:
@@ -46,6 +52,7 @@ def split_rows(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> p
         targets: Names of the target columns.
         config: How to choose. Row numbers of `rows` count all rows of the table for `test`, and
             those that are left for `valid`.
+        given_parts: ``part`` of the rows that an official test file gives, `test`; null elsewhere.
 
     Returns:
         For each row of the table its ``part``: `train`, `valid` or `test`, or null where the target
@@ -66,8 +73,13 @@ def split_rows(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> p
     known = _known(table, targets, config)
     part = np.full(table.num_rows, None, dtype=object)
     rows = np.flatnonzero(known)
-    if config.test is not None:
+    held_out = None
+    if given_parts is not None:
+        given = pc.is_in(given_parts["part"], pa.array(["test"])).to_numpy()
+        held_out = test_mask(given[rows], config.test, "rows.test")
+    if held_out is None and config.test is not None:
         held_out = _choose(table, rows, config.test, "test")
+    if held_out is not None:
         part[rows[held_out]] = "test"
         rows = rows[~held_out]
     held_out = _choose(table, rows, config.valid, "valid")
@@ -76,13 +88,19 @@ def split_rows(table: pa.Table, targets: Sequence[str], config: RowsConfig) -> p
     return pa.table({"part": pa.array(part, pa.string())})
 
 
-def split_table(table: pa.Table, target: TargetConfig, config: RowsConfig) -> pa.Table:
+def split_table(
+    table: pa.Table,
+    target: TargetConfig,
+    config: RowsConfig,
+    given_parts: pa.Table | None = None,
+) -> pa.Table:
     """Give every row its part, and refuse a target that cannot be used in one of them.
 
     Args:
         table: The raw rows.
         target: What is predicted.
         config: How to choose.
+        given_parts: See `split_rows`.
 
     Returns:
         See `split_rows`.
@@ -90,7 +108,7 @@ def split_table(table: pa.Table, target: TargetConfig, config: RowsConfig) -> pa
     Raises:
         ValueError: As `split_rows`, `fit_target` and `Target.encode`, before anything is trained.
     """
-    row_splits = split_rows(table, target.columns, config)
+    row_splits = split_rows(table, target.columns, config, given_parts)
     fitted = fit_target(table, part_rows(row_splits, "train"), target)
     fitted.encode(table, np.flatnonzero(row_splits["part"].is_valid().to_numpy()))
     return row_splits
@@ -148,7 +166,7 @@ def fit_rows(
         TableError: As `gradual.tabular.preprocessing.fit`; rows are counted in the whole table.
     """
     try:
-        return fit_source(of_table(table.take(rows)), config, engine)
+        return fit_source(open_source(table.take(rows)), config, engine)
     except TableError:
         PartialFit.of(table, config)  # finds the same fault, or an earlier one, by its row here
         raise

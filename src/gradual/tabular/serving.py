@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from scipy.special import expit, logit, softmax
 
-from gradual.sources.tables import Source
+from gradual.sources.reader import SourceRows
 from gradual.tabular.baselines import BASELINES, Baseline
 from gradual.tabular.columns import TableError
 from gradual.tabular.predict import TableModel, TabularModel
@@ -178,7 +178,7 @@ def model_from_bundle(bundle: Bundle) -> TableModel:
     )
 
 
-def predict_source(model: TableModel, source: Source) -> tuple[pd.DataFrame, TransformReport]:
+def predict_source(model: TableModel, source: SourceRows) -> tuple[pd.DataFrame, TransformReport]:
     """Predict all rows of a source, one chunk at a time.
 
     Args:

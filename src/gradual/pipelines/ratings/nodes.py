@@ -2,9 +2,8 @@
 
 import dataclasses
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from gradual.pipelines.ratings.properties import ColdStart, tabular_learner
 from gradual.reports import figures as kit
 from gradual.reports.page import Material
 from gradual.results.table import TEST, result_rows
-from gradual.sources.ratings_file import TableFile, read_table
+from gradual.sources.reader import SourceRows
 from gradual.sources.splits import part_rows, scored_part
 from gradual.tracking.run import current_namespace
 from gradual.training.bundle import Bundle
@@ -44,33 +43,39 @@ class Questions:
     Attributes:
         user: Column with the user's id.
         item: Column with the item's id; None where lists are asked for.
-        file: How the table is written.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     user: str = "user"
     item: str | None = None
-    file: TableFile = field(default_factory=TableFile)
 
 
-def read_ratings(source: Path, config: RootModel[RatingsConfig]) -> pa.Table:
-    """Read ratings into one clean table, each pair of user and item once."""
-    ratings = tables.read_ratings(source, config.root)
+def read_ratings(
+    source: SourceRows, test_source: SourceRows | None, config: RootModel[RatingsConfig]
+) -> tuple[pa.Table, pa.Table]:
+    """Read ratings into one clean table, each pair of user and item once.
+
+    Returns:
+        The ratings, and their parts: `test` for those of the test source, null elsewhere.
+    """
+    ratings, given_parts = tables.read_with_test(source, test_source, config.root)
     tracking.log_metrics({"ratings": ratings.num_rows})
-    return ratings
+    return ratings, given_parts
 
 
-def read_side(source: Path | None, config: RootModel[SideConfig]) -> pa.Table:
+def read_side(source: SourceRows | None, config: RootModel[SideConfig]) -> pa.Table:
     """Read titles and properties of items or users; no rows where the source names none."""
     if source is None:
         return pa.table({"id": pa.array([], pa.int64()), "title": pa.array([], pa.string())})
     return tables.read_side(source, config.root)
 
 
-def split_ratings(ratings: pa.Table, config: RootModel[RatingsSplit]) -> pa.Table:
+def split_ratings(
+    ratings: pa.Table, given_parts: pa.Table, config: RootModel[RatingsSplit]
+) -> pa.Table:
     """Choose the ratings to learn from, to validate and to test on."""
-    return tables.split_ratings(ratings, config.root)
+    return tables.split_ratings(ratings, config.root, given_parts)
 
 
 def train(
@@ -279,7 +284,7 @@ def log_model(
 
 
 def answer(
-    recommender: Bundle, source: Path, config: RootModel[Questions]
+    recommender: Bundle, source: SourceRows, config: RootModel[Questions]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Answer a file of users with lists, or of users and items with scores.
 
@@ -288,8 +293,7 @@ def answer(
         questions by fallback.
     """
     names = {config.root.user: "user"} | ({config.root.item: "item"} if config.root.item else {})
-    table, _ = read_table(source, config.root.file, list(names))
-    questions = table.to_pandas().rename(columns=names)
+    questions = source.read(list(names), as_text=True).to_pandas().rename(columns=names)
     answers = serving.answer(Recommender.from_bundle(recommender), questions)
     counts = serving.count_fallbacks(answers)
     tracking.log_metrics({str(kind): count for kind, count in counts.items()}, prefix="fallback")
@@ -297,7 +301,7 @@ def answer(
 
 
 def fold_in_new_users(
-    recommender: Bundle, source: Path | None, ratings: RootModel[RatingsConfig]
+    recommender: Bundle, source: SourceRows | None, ratings: RootModel[RatingsConfig]
 ) -> pd.DataFrame:
     """Fold new users in by the few ratings they bring, without training, and list items for them.
 
@@ -307,8 +311,8 @@ def fold_in_new_users(
     model = Recommender.from_bundle(recommender)
     if source is None:
         return pd.DataFrame(columns=list(fold_in.LIST_COLUMNS))
-    # These ratings need no times, and no archive, where those that were trained on had them.
-    columns = dataclasses.replace(ratings.root, time=None, keep_columns=(), file=TableFile())
+    # These ratings need no times where those that were trained on had them.
+    columns = dataclasses.replace(ratings.root, time=None, keep_columns=())
     return fold_in.recommend_new(
         model, fold_in.fold_in(model, tables.read_ratings(source, columns))
     )

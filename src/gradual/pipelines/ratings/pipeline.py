@@ -14,8 +14,12 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 func=nodes.read_ratings,
-                inputs={"source": "ratings_source", "config": "params:ratings"},
-                outputs="ratings",
+                inputs={
+                    "source": "source",
+                    "test_source": "test_source",
+                    "config": "params:ratings",
+                },
+                outputs=["ratings", "given_parts"],
                 name="read_ratings",
             ),
             Node(
@@ -32,7 +36,11 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 func=nodes.split_ratings,
-                inputs={"ratings": "ratings", "config": "params:split"},
+                inputs={
+                    "ratings": "ratings",
+                    "given_parts": "given_parts",
+                    "config": "params:split",
+                },
                 outputs="rating_splits",
                 name="split_ratings",
             ),

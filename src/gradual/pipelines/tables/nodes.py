@@ -12,8 +12,8 @@ from pydantic import RootModel
 from gradual import tracking
 from gradual.reports import figures as kit
 from gradual.reports.page import Material
+from gradual.sources.reader import SourceRows, read_with_test
 from gradual.sources.splits import part_rows, scored_part
-from gradual.sources.tables import Source
 from gradual.tabular import report
 from gradual.tabular.column_summary import column_summary, log_unusual, unusual
 from gradual.tabular.contest import ContestConfig, run_contest
@@ -39,18 +39,25 @@ from gradual.training.range_test import range_test
 logger = logging.getLogger(__name__)
 
 
-def read_table(source: Source) -> pa.Table:
-    """Read all rows of the source."""
-    table = source.read()
+def read_table(source: SourceRows, test_source: SourceRows | None) -> tuple[pa.Table, pa.Table]:
+    """Read all rows of the source, and behind them those of the test source, if there is one.
+
+    Returns:
+        The rows, and their parts: `test`, or null where the split chooses.
+    """
+    table, given_parts = read_with_test(source, test_source)
     logger.info("The table has %s rows of %s columns.", f"{table.num_rows:,}", table.num_columns)
-    return table
+    return table, given_parts
 
 
 def split_rows(
-    table: pa.Table, rows: RootModel[RowsConfig], target: RootModel[TargetConfig]
+    table: pa.Table,
+    given_parts: pa.Table,
+    rows: RootModel[RowsConfig],
+    target: RootModel[TargetConfig],
 ) -> pa.Table:
-    """Choose test and validation rows."""
-    row_splits = split_table(table, target.root, rows.root)
+    """Choose test and validation rows; those of a test source are for the test."""
+    row_splits = split_table(table, target.root, rows.root, given_parts)
     counts = {part: len(part_rows(row_splits, part)) for part in ("train", "valid", "test")}
     logger.info("Rows: %s.", ", ".join(f"{count:,} {part}" for part, count in counts.items()))
     tracking.log_metrics({f"rows.{part}": count for part, count in counts.items()})
@@ -227,7 +234,9 @@ def log_model(
     return {"model_uri": uri}
 
 
-def predict_new_rows(model: Bundle, new_rows: Source) -> tuple[pd.DataFrame, dict[str, Any], str]:
+def predict_new_rows(
+    model: Bundle, new_rows: SourceRows
+) -> tuple[pd.DataFrame, dict[str, Any], str]:
     """Predict rows that have no target, chunk by chunk, and count what is unusual about them.
 
     Returns:

@@ -12,10 +12,15 @@ def create_pipeline() -> Pipeline:
     """Return the pipeline that trains a net, compares it, and serves and explains the best."""
     return Pipeline(
         [
-            Node(nodes.read_table, inputs="source", outputs="table", name="read_table"),
+            Node(
+                nodes.read_table,
+                inputs=["source", "test_source"],
+                outputs=["table", "given_parts"],
+                name="read_table",
+            ),
             Node(
                 nodes.split_rows,
-                inputs=["table", "params:rows", "params:target"],
+                inputs=["table", "given_parts", "params:rows", "params:target"],
                 outputs="row_splits",
                 name="split_rows",
             ),

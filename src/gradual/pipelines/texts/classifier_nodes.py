@@ -14,7 +14,7 @@ from pydantic import RootModel
 from gradual import tracking
 from gradual.reports.figures import draw_all, range_test_figure, training_figure
 from gradual.reports.page import Material, write
-from gradual.sources.tables import Source
+from gradual.sources.reader import SourceRows
 from gradual.text import new_texts, report
 from gradual.text.classifier import (
     ClassifierConfig,
@@ -208,7 +208,7 @@ def log_model(
 
 
 def predict_new_rows(
-    new_rows: Source, tokenizer: RootModel[TokenizerConfig], *classifiers: Bundle
+    new_rows: SourceRows, tokenizer: RootModel[TokenizerConfig], *classifiers: Bundle
 ) -> tuple[pd.DataFrame, dict[str, Any], str]:
     """Classify texts that have no label with a stored classifier, or several that answer as one.
 
@@ -226,7 +226,7 @@ def predict_new_rows(
         if len(classifiers) > 1
         else TextClassifier.from_bundle(classifiers[0], allowed_rules=allowed)
     )
-    return new_texts.classify(new_rows.chunks(), classifier)
+    return new_texts.classify(new_rows.chunks(as_text=True), classifier)
 
 
 def find_learning_rate(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 from pydantic import RootModel
 
 from gradual import tracking
+from gradual.sources.reader import SourceRows
 from gradual.sources.splits import Split
 from gradual.text import batch_view
 from gradual.text import documents as texts
@@ -34,19 +34,23 @@ logger = logging.getLogger(__name__)
 
 
 def read_documents(
-    source: Path, unlabelled_source: Path | None, config: RootModel[DocumentsConfig]
+    source: SourceRows,
+    test_source: SourceRows | None,
+    unlabelled_source: SourceRows | None,
+    config: RootModel[DocumentsConfig],
 ) -> pa.Table:
-    """Read a table of texts or an archive of text files into one `documents` table.
+    """Read texts into one `documents` table.
 
     Args:
-        source: The verified file with the labelled texts (or all of them).
-        unlabelled_source: A second file with texts that have no label, or None.
-        config: Which columns or folders hold text, label and part.
+        source: The labelled texts (or all of them).
+        test_source: Texts to score on, all of them, or None.
+        unlabelled_source: Texts that have no label, or None.
+        config: Which columns hold text, label and part.
 
     Returns:
         One row a document: source, text column(s), label (null if unlabelled), part.
     """
-    return texts.read_documents(source, config.root, unlabelled_source)
+    return texts.read_documents(source, config.root, unlabelled_source, test_source)
 
 
 def split_documents(

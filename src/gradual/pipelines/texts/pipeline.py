@@ -154,7 +154,7 @@ def _corpus() -> Pipeline:
         [
             Node(
                 func=data_nodes.read_documents,
-                inputs=["source", "unlabelled_source", "params:documents"],
+                inputs=["source", "test_source", "unlabelled_source", "params:documents"],
                 outputs="documents",
                 name="read_documents",
             ),

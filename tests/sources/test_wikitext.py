@@ -4,17 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from gradual.sources.archives import ArchiveError
+from gradual.sources.errors import SourceError
+from gradual.sources.reader import SourceFormat, SourceRows, open_source
 from gradual.sources.splits import Split
+from gradual.sources.wikitext import UNKNOWN, clean, read_articles
 from gradual.text.documents import (
     DocumentsConfig,
-    DocumentsError,
     read_documents,
     split_documents,
 )
-from gradual.text.wikitext import WikiTextError, clean, read_articles
+from gradual.text.rules import UNK
 
-CONFIG = DocumentsConfig(format="wikitext", label_column=None)
+CONFIG = DocumentsConfig(label_column=None)
 TRAIN = (
     " \n = Farby = \n \n Farby had 2 @,@ 000 <unk> . \n It didn 't . \n"
     " \n = = Trade = = \n \n Wool . \n"
@@ -32,9 +33,17 @@ def archive(path: Path, **parts: str | bytes) -> Path:
     return path
 
 
+def wikitext(path: Path) -> SourceRows:
+    return open_source(path, SourceFormat(format="wikitext"))
+
+
+def test_unknown_words_are_the_tokens_of_the_texts() -> None:
+    assert UNKNOWN == UNK
+
+
 def test_articles_are_documents_and_headings_are_lines(tmp_path: Path) -> None:
     path = archive(tmp_path / "w.zip", test=OTHER, valid=OTHER, train=TRAIN)
-    documents = read_documents(path, CONFIG)
+    documents = read_documents(wikitext(path), CONFIG)
     assert documents.column_names == ["source", "text", "label", "part"]
     assert documents["part"].to_pylist() == ["train", "train", "valid", "test"]
     assert documents["source"].to_pylist()[:2] == [
@@ -74,7 +83,7 @@ def test_titles_at_the_edges_and_with_other_line_ends(tmp_path: Path) -> None:
 
 def test_the_files_decide_what_is_held_out(tmp_path: Path) -> None:
     path = archive(tmp_path / "w.zip", train=TRAIN, valid=OTHER, test=OTHER)
-    documents = read_documents(path, CONFIG)
+    documents = read_documents(wikitext(path), CONFIG)
     by_file = Split(method="column", column="part", values=("valid",))
     splits = split_documents(documents, by_file, Split())
     assert splits["language_model"].to_pylist() == ["train", "train", "valid", "test"]
@@ -96,27 +105,27 @@ def test_the_files_decide_what_is_held_out(tmp_path: Path) -> None:
 def test_another_archive_is_refused(
     parts: dict[str, str | bytes], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(DocumentsError, match=message):
-        read_documents(archive(tmp_path / "w.zip", **parts), CONFIG)
+    with pytest.raises(SourceError, match=message):
+        read_documents(wikitext(archive(tmp_path / "w.zip", **parts)), CONFIG)
 
 
 def test_a_part_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     path = archive(tmp_path / "w.zip", train=TRAIN, valid=OTHER, test=OTHER)
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("wikitext-x-raw/wiki.train.raw", TRAIN)
-    with pytest.raises(WikiTextError, match=r"two files of the part train.*keep one"):
+    with pytest.raises(SourceError, match=r"two files of the part train.*keep one"):
         list(read_articles(path))
 
 
 def test_a_cut_archive_is_refused(tmp_path: Path) -> None:
     path = archive(tmp_path / "w.zip", train=TRAIN, valid=OTHER, test=OTHER)
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(ArchiveError, match="truncated or altered"):
-        read_documents(path, CONFIG)
+    with pytest.raises(SourceError, match="truncated or altered"):
+        read_documents(wikitext(path), CONFIG)
 
 
 def test_wikitext_2_has_its_720_articles(mirror: Path) -> None:
-    documents = read_documents(mirror / "wikitext-2-v1.zip", CONFIG)
+    documents = read_documents(wikitext(mirror / "wikitext-2-v1.zip"), CONFIG)
     assert Counter(documents["part"].to_pylist()) == {"train": 600, "valid": 60, "test": 60}
     text = "\n".join(documents["text"].to_pylist())
     assert not any(mark in text for mark in ("<unk>", "@-@", "@,@", "@.@", " = = "))

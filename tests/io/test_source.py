@@ -8,13 +8,13 @@ import pytest
 from kedro.io import DataCatalog
 from kedro.io.core import AbstractDataset, DatasetError
 
-from gradual.sources.tables import of_table
+from gradual.sources.errors import SourceError
 
 TABLE = pa.table({"n": [1, 2, 3], "c": ["a", None, "b"]})
 
 
 def dataset(**entry: Any) -> AbstractDataset[Any, Any]:
-    return DataCatalog.from_config({"data": {"type": "gradual.io.TableDataset", **entry}}).get(
+    return DataCatalog.from_config({"data": {"type": "gradual.io.SourceDataset", **entry}}).get(
         "data"
     )
 
@@ -45,8 +45,6 @@ def test_each_source_gives_the_same_table(tmp_path: Path, database: str) -> None
         rows = [row for chunk in data.load().chunks() for row in chunk.to_pylist()]
         assert [row["n"] for row in rows] == [1, 2, 3]
         assert [row["c"] or "" for row in rows] == ["a", "", "b"]
-        assert dataset(**entry, load_as="arrow").load().num_rows == 3
-        assert list(dataset(**entry, load_as="pandas").load().columns) == ["n", "c"]
         assert data.preview(nrows=1)["data"] == [[1, "a"]]
 
 
@@ -55,8 +53,8 @@ def test_what_is_not_there_does_not_exist(tmp_path: Path, database: str) -> None
     assert not dataset(table="nothing", con=database).exists()
     with pytest.raises(DatasetError, match="does not exist"):
         dataset(filepath=str(tmp_path / "t.csv")).load()
-    with pytest.raises(DatasetError, match="nothing"):
-        dataset(table="nothing", con=database, load_as="arrow").load()
+    with pytest.raises(SourceError, match="nothing"):
+        dataset(table="nothing", con=database).load().read()
 
 
 def test_the_lessons_table_is_taken_from_the_mirror(
@@ -64,17 +62,35 @@ def test_the_lessons_table_is_taken_from_the_mirror(
 ) -> None:
     monkeypatch.setenv("GRADUAL_MIRROR", str(mirror))
     url = "https://s3.amazonaws.com/fast-ai-sample/adult_sample.tgz"
-    assert dataset(url=url, load_as="arrow").load().num_rows == 32_561
+    assert dataset(url=url).load().read().num_rows == 32_561
 
 
-def test_shards_are_saved(tmp_path: Path) -> None:
-    data = dataset(filepath=str(tmp_path / "new" / "shards"))
-    assert not data.exists()
-    for table in (TABLE, TABLE.to_pandas(), of_table(TABLE)):
-        data.save(table)
-        assert data.load().read().to_pylist() == TABLE.to_pylist()
-    with pytest.raises(DatasetError, match="name a folder"):
+def test_a_source_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="never write"):
         dataset(filepath=str(tmp_path / "t.csv")).save(TABLE)
+
+
+def test_an_entry_that_names_nothing_has_no_rows() -> None:
+    data = dataset()
+    assert data.load() is None
+    assert data.exists()
+    assert data.preview()["data"] == []
+
+
+def test_how_rows_are_written_is_said_in_the_catalog(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_bytes("1;é\n".encode("latin-1"))
+    data = dataset(
+        filepath=str(tmp_path / "t.txt"),
+        separator=";",
+        columns=["n", "c"],
+        encoding="latin-1",
+        types={"n": "string"},
+    )
+    assert data.load().read().to_pylist() == [{"n": "1", "c": "é"}]
+    (tmp_path / "x" / "train" / "good").mkdir(parents=True)
+    (tmp_path / "x" / "train" / "good" / "1.txt").write_text("Fine")
+    texts = dataset(filepath=str(tmp_path / "x"), pattern="*/{part}/{label}/*.txt")
+    assert texts.preview(nrows=1)["columns"] == ["source", "text", "part", "label"]
 
 
 def test_passwords_are_not_shown() -> None:
@@ -83,16 +99,18 @@ def test_passwords_are_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry",
+    ("entry", "message"),
     [
-        {},
-        {"filepath": "t.csv", "table": "t", "con": "sqlite://"},
-        {"table": "t"},
-        {"table": "t", "query": "SELECT 1", "con": "sqlite://"},
-        {"filepath": "t.csv", "con": "sqlite://"},
-        {"filepath": "t.csv", "load_as": "polars"},
+        ({"filepath": "t.csv", "table": "t", "con": "sqlite://"}, "and not both"),
+        ({"table": "t"}, "no con"),
+        ({"table": "t", "query": "SELECT 1", "con": "sqlite://"}, "and not both"),
+        ({"filepath": "t.csv", "con": "sqlite://"}, "a con"),
+        ({"filepath": "t.csv", "header": ["a"]}, "'header' is no setting .*columns"),
+        ({"filepath": "t.csv", "encoding": "nonsense"}, "encoding is 'nonsense'"),
+        ({"filepath": "t.csv", "types": {"a": "nonsense"}}, "types: .*nonsense"),
+        ({"filepath": "t", "format": "texts"}, "pattern is not given"),
     ],
 )
-def test_bad_entries(entry: dict[str, Any]) -> None:
-    with pytest.raises(DatasetError, match=r"TableDataset needs|load_as is"):
+def test_bad_entries(entry: dict[str, Any], message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
         dataset(**entry)

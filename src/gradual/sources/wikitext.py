@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradual.sources.archives import read_members
-from gradual.text.rules import UNK
+from gradual.sources.errors import SourceError
+
+#: Put for `<unk>`: how the tokens of texts say that a word is unknown.
+UNKNOWN = "xxunk"
 
 #: Part of the documents by the word in the file's name.
 PARTS = {"train": "train", "valid": "valid", "test": "test"}
@@ -27,10 +30,6 @@ _HEADING = re.compile(r"^(?:= )+(.*?)(?: =)+$")
 # Numbers and compounds were cut with a mark (`2 @,@ 000`, `well @-@ known`), contractions without
 # one (`don 't`).
 _CUT = re.compile(r"(?: |^)@([-,.])@(?: |$)| (?='(?:s|t|m|d|re|ve|ll)\b)")
-
-
-class WikiTextError(ValueError):
-    """An archive is not laid out like WikiText; the message names file and remedy."""
 
 
 @dataclass(frozen=True)
@@ -61,41 +60,40 @@ def read_articles(path: Path) -> Iterator[Article]:
         The articles in the order of the archive.
 
     Raises:
-        WikiTextError: A file is missing, is there twice, is not UTF-8 or has no article.
-        ArchiveError: The archive cannot be read.
+        SourceError: A file is missing, is there twice, is not UTF-8 or has no article, or the
+            archive cannot be read.
     """
     found: dict[str, str] = {}
     for name, content in read_members(path, lambda name: bool(_FILE.fullmatch(name))):
         match = _FILE.fullmatch(name)
         part = match[1] if match else ""
         if part in found:
-            raise WikiTextError(
+            raise SourceError(
                 f"{path} holds two files of the part {part}, {found[part]} and {name}: keep one "
                 "of them in the archive"
             )
         found[part] = name
         yield from _articles(f"{path}, {name}", name, content, part)
     if missing := [part for part in PARTS if part not in found]:
-        raise WikiTextError(
+        raise SourceError(
             f"{path} holds no file wiki.{missing[0]}.tokens (or .raw), only "
             f"{', '.join(found.values()) or 'others'}: it is not laid out like "
-            "wikitext-2-v1.zip; name another file in the catalog, or set the documents' `format` "
-            "to table or archive"
+            "wikitext-2-v1.zip; name another file, or set another `format`, in the catalog"
         )
 
 
 def clean(text: str) -> str:
     """One line as people write it: `<unk>` is `xxunk`, cut words are whole, headings bare."""
     text = _HEADING.sub(r"\1", text.strip())
-    return _CUT.sub(r"\1", text).replace("<unk>", UNK)
+    return _CUT.sub(r"\1", text).replace("<unk>", UNKNOWN)
 
 
 def _articles(place: str, name: str, content: bytes, part: str) -> Iterator[Article]:
     titles = list(_TITLE.finditer(content))
     if not titles:
-        raise WikiTextError(
+        raise SourceError(
             f"{place} holds no article: a line ` = Title = ` between two blank lines begins one; "
-            "correct the file, or set the documents' `format` to table or archive"
+            "correct the file, or set another `format` in the catalog"
         )
     ends = [title.start() for title in titles[1:]] + [len(content)]
     try:
@@ -104,6 +102,6 @@ def _articles(place: str, name: str, content: bytes, part: str) -> Iterator[Arti
             text = "\n\n".join(filter(None, map(clean, lines)))
             yield Article(f"{name} {number} {clean(title[1].decode())}", text, part)
     except UnicodeDecodeError as error:
-        raise WikiTextError(
+        raise SourceError(
             f"{place}, article {number} is not UTF-8: convert the file and pack the archive anew"
         ) from error

@@ -9,11 +9,10 @@ from typing import Any
 
 import fsspec
 import pytest
-from kedro.io import DataCatalog
 from kedro.io.core import DatasetError
 
-import gradual.io.remote_archive
-from gradual.io import RemoteArchiveDataset
+import gradual.io.download
+from gradual.io.download import SourceFile
 
 CONTENT = gzip.compress(b"reviews" * 100_000, mtime=0)
 OTHER = gzip.compress(b"other reviews", mtime=0)
@@ -82,22 +81,18 @@ def _names(folder: Path) -> list[str]:
 
 def test_downloads_once_and_verifies_each_time(host: str, cache: Path) -> None:
     url = f"{host}/good/a.tgz?signature=secret"
-    config = {"type": "gradual.io.RemoteArchiveDataset", "url": url, "filepath": str(cache)}
-    catalog = DataCatalog.from_config({"source": {**config, "sha256": _sha256(CONTENT).upper()}})
-    dataset = catalog.get("source")
+    dataset = SourceFile(url=url, filepath=str(cache), sha256=_sha256(CONTENT).upper())
     assert not dataset.exists()
-    assert dataset.load() == cache
+    assert dataset.path() == cache
     assert cache.read_bytes() == CONTENT
     assert dataset.exists()
-    assert dataset.load() == cache
+    assert dataset.path() == cache
     assert _Host.requests == ["/good/a.tgz?signature=secret"]
     assert _names(cache.parent) == [".a.tgz.origin.json", "a.tgz"]
-    assert "secret" not in str(dataset)
+    assert "secret" not in str(dataset.describe())
     cache.write_bytes(CONTENT[:-1] + b"!")
-    assert dataset.load().read_bytes() == CONTENT
+    assert dataset.path().read_bytes() == CONTENT
     assert len(_Host.requests) == 2
-    with pytest.raises(DatasetError, match="a source"):
-        dataset.save("x")
 
 
 @pytest.mark.parametrize(
@@ -111,9 +106,9 @@ def test_downloads_once_and_verifies_each_time(host: str, cache: Path) -> None:
     ],
 )
 def test_a_bad_answer_leaves_nothing(host: str, name: str, message: str, cache: Path) -> None:
-    dataset = RemoteArchiveDataset(url=f"{host}/{name}/a.tgz", filepath=cache)
+    dataset = SourceFile(url=f"{host}/{name}/a.tgz", filepath=cache)
     with pytest.raises(DatasetError, match=message) as raised:
-        dataset.load()
+        dataset.path()
     assert name == "page" or "GRADUAL_MIRROR" in str(raised.value)
     assert name == "page" or str(cache) in str(raised.value)
     assert f"/{name}/a.tgz" in str(raised.value)
@@ -122,14 +117,14 @@ def test_a_bad_answer_leaves_nothing(host: str, name: str, message: str, cache: 
 
 def test_a_host_that_declares_an_encoding_is_taken_literally(host: str, cache: Path) -> None:
     url = f"{host}/encoded/a.tgz"
-    dataset = RemoteArchiveDataset(url=url, filepath=cache, sha256=_sha256(CONTENT))
-    assert dataset.load().read_bytes() == CONTENT
+    dataset = SourceFile(url=url, filepath=cache, sha256=_sha256(CONTENT))
+    assert dataset.path().read_bytes() == CONTENT
 
 
 def test_no_network(cache: Path) -> None:
-    dataset = RemoteArchiveDataset(url="http://127.0.0.1:9/a.tgz", filepath=cache)
+    dataset = SourceFile(url="http://127.0.0.1:9/a.tgz", filepath=cache)
     with pytest.raises(DatasetError, match=r"cannot be reached .*GRADUAL_MIRROR"):
-        dataset.load()
+        dataset.path()
     assert _names(cache.parent) == []
 
 
@@ -139,57 +134,57 @@ def test_a_file_placed_by_hand_needs_no_network(
     cache.parent.mkdir()
     cache.write_bytes(CONTENT)
     url = "http://127.0.0.1:9/a.tgz"
-    assert RemoteArchiveDataset(url=url, filepath=cache, sha256=_sha256(CONTENT)).load() == cache
+    assert SourceFile(url=url, filepath=cache, sha256=_sha256(CONTENT)).path() == cache
     assert caplog.text == ""
-    assert RemoteArchiveDataset(url=url, filepath=cache).load() == cache
+    assert SourceFile(url=url, filepath=cache).path() == cache
     assert f"add `sha256: {_sha256(CONTENT)}`" in caplog.text
 
 
 def test_a_wrong_checksum_leaves_the_old_file(host: str, cache: Path) -> None:
     cache.parent.mkdir()
     cache.write_bytes(OTHER)
-    dataset = RemoteArchiveDataset(url=f"{host}/good/a.tgz", filepath=cache, sha256="0" * 64)
+    dataset = SourceFile(url=f"{host}/good/a.tgz", filepath=cache, sha256="0" * 64)
     with pytest.raises(DatasetError, match=f"{_sha256(CONTENT)}, but .* says {'0' * 64}"):
-        dataset.load()
+        dataset.path()
     assert cache.read_bytes() == OTHER
     assert _names(cache.parent) == ["a.tgz"]
     with pytest.raises(DatasetError):  # and no rerun takes it
-        dataset.load()
+        dataset.path()
 
 
 def test_without_a_checksum_the_computed_one_is_logged(
     host: str, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    dataset = RemoteArchiveDataset(url=f"{host}/good/a.tgz", filepath=cache)
-    dataset.load()
+    dataset = SourceFile(url=f"{host}/good/a.tgz", filepath=cache)
+    dataset.path()
     assert f"add `sha256: {_sha256(CONTENT)}`" in caplog.text
-    dataset.load()
+    dataset.path()
     assert len(_Host.requests) == 1
     cache.write_bytes(OTHER)  # altered: refetched all the same
-    assert dataset.load().read_bytes() == CONTENT
-    moved = RemoteArchiveDataset(url=f"{host}/moved/a.tgz", filepath=cache)
-    moved.load()
+    assert dataset.path().read_bytes() == CONTENT
+    moved = SourceFile(url=f"{host}/moved/a.tgz", filepath=cache)
+    moved.path()
     assert "came from" in caplog.text
     assert len(_Host.requests) == 3
 
 
 def test_a_full_disk(host: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(target: Any, block: bytes) -> None:
-        raise gradual.io.remote_archive._WriteError(28, "No space left on device")
+        raise gradual.io.download._WriteError(28, "No space left on device")
 
-    monkeypatch.setattr(gradual.io.remote_archive, "_write", full)
-    dataset = RemoteArchiveDataset(url=f"{host}/good/a.tgz", filepath=cache)
+    monkeypatch.setattr(gradual.io.download, "_write", full)
+    dataset = SourceFile(url=f"{host}/good/a.tgz", filepath=cache)
     with pytest.raises(DatasetError, match=r"a\.tgz: the disk is full"):
-        dataset.load()
+        dataset.path()
     assert _names(cache.parent) == []
 
 
 def test_a_place_that_cannot_be_written(host: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     place = tmp_path / "file" / "a.tgz"
-    dataset = RemoteArchiveDataset(url=f"{host}/good/a.tgz", filepath=place)
+    dataset = SourceFile(url=f"{host}/good/a.tgz", filepath=place)
     with pytest.raises(DatasetError, match="cannot be written"):
-        dataset.load()
+        dataset.path()
 
 
 def _mirror(folder: Path, content: bytes, sums: str | None = None) -> Path:
@@ -207,13 +202,13 @@ def test_a_mirror_on_the_disk_is_used_in_place(
     folder = _mirror(tmp_path / "mir ror", OTHER)
     monkeypatch.setenv("GRADUAL_MIRROR", form.format(folder))
     url = "http://127.0.0.1:9/x/a.tgz"
-    dataset = RemoteArchiveDataset(url=url, sha256="0" * 64, filepath=cache)
+    dataset = SourceFile(url=url, sha256="0" * 64, filepath=cache)
     assert dataset.exists()
-    assert dataset.load() == folder / "a.tgz"
+    assert dataset.path() == folder / "a.tgz"
     assert _names(cache.parent) == []
     (folder / "a.tgz").write_bytes(OTHER[:-2])
     with pytest.raises(DatasetError, match="altered or cut short"):
-        dataset.load()
+        dataset.path()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +226,7 @@ def test_an_incomplete_mirror_says_what_is_missing(
     change(folder)
     monkeypatch.setenv("GRADUAL_MIRROR", str(folder))
     with pytest.raises(DatasetError, match=message):
-        RemoteArchiveDataset(url="https://127.0.0.1/a.tgz").load()
+        SourceFile(url="https://127.0.0.1/a.tgz").path()
 
 
 def test_a_remote_mirror_and_the_public_url_do_not_mix(
@@ -243,52 +238,52 @@ def test_a_remote_mirror_and_the_public_url_do_not_mix(
     unverified = {"url": f"{host}/good/a.tgz", "filepath": cache}
     for arguments in (verified, unverified):
         monkeypatch.setenv("GRADUAL_MIRROR", "memory://mirror/")
-        assert RemoteArchiveDataset(**arguments).load().read_bytes() == OTHER
+        assert SourceFile(**arguments).path().read_bytes() == OTHER
         monkeypatch.delenv("GRADUAL_MIRROR")
-        assert RemoteArchiveDataset(**arguments).load().read_bytes() == CONTENT
+        assert SourceFile(**arguments).path().read_bytes() == CONTENT
     monkeypatch.setenv("GRADUAL_MIRROR", "memory://elsewhere")
     with pytest.raises(DatasetError, match="elsewhere/SHA256SUMS cannot be read"):
-        RemoteArchiveDataset(**verified).load()
+        SourceFile(**verified).path()
 
 
 def test_other_filesystems(memory: Any, cache: Path) -> None:
     memory.pipe("/bucket/a.tgz", CONTENT)
-    dataset = RemoteArchiveDataset(url="memory://bucket/a.tgz", filepath=cache)
-    assert dataset.load().read_bytes() == CONTENT
-    missing = RemoteArchiveDataset(url="memory://bucket/b.tgz", filepath=cache.with_name("b.tgz"))
+    dataset = SourceFile(url="memory://bucket/a.tgz", filepath=cache)
+    assert dataset.path().read_bytes() == CONTENT
+    missing = SourceFile(url="memory://bucket/b.tgz", filepath=cache.with_name("b.tgz"))
     with pytest.raises(DatasetError, match="does not exist"):
-        missing.load()
+        missing.path()
 
 
 @pytest.mark.parametrize("argument", ["filepath", "url"])
 def test_a_local_file(argument: str, tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
-    dataset = RemoteArchiveDataset(**{argument: str(path)})
+    dataset = SourceFile(**{argument: str(path)})
     assert not dataset.exists()
     with pytest.raises(DatasetError, match=r"texts\.csv does not exist: place the file there"):
-        dataset.load()
+        dataset.path()
     path.write_text("label,text\n")
-    assert dataset.load() == path
+    assert dataset.path() == path
     right = _sha256(path.read_bytes())
-    assert RemoteArchiveDataset(filepath=path, sha256=right).load() == path
+    assert SourceFile(filepath=path, sha256=right).path() == path
     with pytest.raises(DatasetError, match="altered or cut short"):
-        RemoteArchiveDataset(filepath=path, sha256="0" * 64).load()
+        SourceFile(filepath=path, sha256="0" * 64).path()
 
 
 def test_a_local_file_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_text("no zip")
     with pytest.raises(DatasetError, match=r"no \.zip file"):
-        RemoteArchiveDataset(filepath=tmp_path / "a.zip").load()
+        SourceFile(filepath=tmp_path / "a.zip").path()
 
 
 def test_no_file_is_none() -> None:
-    assert RemoteArchiveDataset(filepath=None).load() is None
-    assert RemoteArchiveDataset(filepath=None).exists()
+    assert SourceFile(filepath=None).path() is None
+    assert SourceFile(filepath=None).exists()
 
 
 def test_the_cache_is_the_raw_folder_unless_said_otherwise() -> None:
-    dataset = RemoteArchiveDataset(url="https://host/x/a%20b.tgz?x=1")
-    assert dataset._describe()["filepath"] == Path("data/01_raw/a b.tgz")
+    dataset = SourceFile(url="https://host/x/a%20b.tgz?x=1")
+    assert dataset.describe()["filepath"] == Path("data/01_raw/a b.tgz")
 
 
 @pytest.mark.parametrize(
@@ -301,19 +296,19 @@ def test_the_cache_is_the_raw_folder_unless_said_otherwise() -> None:
 )
 def test_a_bad_entry(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        RemoteArchiveDataset(**arguments)
+        SourceFile(**arguments)
 
 
 def test_the_mirror_of_real_archives(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADUAL_MIRROR", str(mirror))
-    dataset = RemoteArchiveDataset(url="https://host/imdb_sample.tgz", sha256="0" * 64)
-    assert dataset.load() == mirror / "imdb_sample.tgz"
+    dataset = SourceFile(url="https://host/imdb_sample.tgz", sha256="0" * 64)
+    assert dataset.path() == mirror / "imdb_sample.tgz"
 
 
 def test_progress_is_quiet_without_a_terminal(
     host: str, cache: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        RemoteArchiveDataset(url=f"{host}/good/a.tgz", filepath=cache).load()
+        SourceFile(url=f"{host}/good/a.tgz", filepath=cache).path()
     assert "Downloading" in caplog.text
     assert "it/s" not in capfd.readouterr().err

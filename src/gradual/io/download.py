@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 import fsspec
-from kedro.io.core import AbstractDataset, DatasetError
+from kedro.io.core import DatasetError
 from tqdm.auto import tqdm
 
 from gradual.training.files import atomic_path, sha256_file
@@ -45,41 +45,32 @@ class _Origin:
     options: dict[str, Any]
 
 
-class RemoteArchiveDataset(AbstractDataset[None, Path | None]):
-    """A verified local copy of a source file; `load` gives its path.
+class SourceFile:
+    """A file that a catalog names, on the disk or at a URL, verified before it is used.
 
     The file comes from the first of these that applies:
 
-    1. No `url` (or one without `://`): the local file, used where it is.
+    1. No `url` (or one without `://`): the local file or folder, used where it is.
     2. The environment variable `GRADUAL_MIRROR` is set, to a folder or any location that fsspec
        reads: `$GRADUAL_MIRROR/<file name in the URL>`, with its checksum from the mirror's own
        `SHA256SUMS`. A mirror on the disk is used in place, without a copy.
     3. `url`, read through fsspec (https, s3, gs, …), with the checksum `sha256`. Without one, the
        computed checksum is logged as a warning, to be written into the catalog.
 
-    What is downloaded is kept at `filepath`. Each load hashes that file again (about 1 s for
+    What is downloaded is kept at `filepath`. Each use hashes that file again (about 1 s for
     2 GB), and fetches it anew if it is not what the origin calls for; so a change between mirror
     and URL never yields the wrong file. A download reaches `filepath` by a rename after its size,
     kind and checksum are verified: nothing partial is left to be taken for a file.
 
-    Neither a `filepath` nor a `url` names no file: it loads as None. Saving is refused, and
-    versions are not supported.
+    Args:
+        url: Where the file is published, without `://` a local path; None if it is local.
+        sha256: Its checksum there, 64 hexadecimal digits.
+        filepath: Where the file lies, or is kept after the download; by default
+            `data/01_raw/<file name in the URL>`.
+        credentials: Options of the URL's fsspec filesystem, e.g. `{key: …, secret: …}`.
 
-    Examples:
-        ```yaml
-        imdb.source:
-          type: gradual.io.RemoteArchiveDataset
-          url: https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz
-          sha256: "…"  # 64 hexadecimal digits, as sha256sum prints them
-          filepath: data/01_raw/aclImdb_v1.tar.gz  # the default
-
-        own.source:
-          type: gradual.io.RemoteArchiveDataset
-          filepath: data/01_raw/own/texts.csv
-        ```
-
-        >>> RemoteArchiveDataset(filepath="texts.csv").load()
-        PosixPath('texts.csv')
+    Raises:
+        ValueError: `sha256` is none, or `url` names no file.
     """
 
     def __init__(
@@ -89,21 +80,7 @@ class RemoteArchiveDataset(AbstractDataset[None, Path | None]):
         sha256: str | None = None,
         filepath: str | os.PathLike[str] | None = None,
         credentials: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Name the file; nothing is read yet.
-
-        Args:
-            url: Where the file is published, without `://` a local path; None if it is local.
-            sha256: Its checksum there, 64 hexadecimal digits.
-            filepath: Where the file lies, or is kept after the download; by default
-                `data/01_raw/<file name in the URL>`.
-            credentials: Options of the URL's fsspec filesystem, e.g. `{key: …, secret: …}`.
-            metadata: Ignored here; read by plugins such as kedro-viz.
-
-        Raises:
-            ValueError: `sha256` is none, or `url` names no file.
-        """
         if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
             raise ValueError(
                 f"sha256 is {sha256!r}: give the 64 hexadecimal digits that sha256sum prints"
@@ -120,13 +97,12 @@ class RemoteArchiveDataset(AbstractDataset[None, Path | None]):
         self._sha256 = sha256.lower() if sha256 else None
         self._filepath = None if filepath is None else Path(filepath)
         self._credentials = credentials or {}
-        self.metadata = metadata
 
-    def load(self) -> Path | None:
+    def path(self) -> Path | None:
         """Verify the file, fetching it first where that is needed.
 
         Returns:
-            The path of the verified file, or None where the catalog names no file.
+            The path of the verified file (or the folder), or None where no file is named.
 
         Raises:
             DatasetError: There is no such file, it cannot be fetched, or it is not what it has to
@@ -136,7 +112,8 @@ class RemoteArchiveDataset(AbstractDataset[None, Path | None]):
         if path is None:
             return None
         if self._url is None:
-            _verify_in_place(path, self._sha256, "the catalog's sha256")
+            if not path.is_dir():
+                _verify_in_place(path, self._sha256, "the catalog's sha256")
             return path
         mirror = os.environ.get(MIRROR_VARIABLE)
         if mirror and _local(mirror) is not None:
@@ -150,26 +127,19 @@ class RemoteArchiveDataset(AbstractDataset[None, Path | None]):
         _fetch(origin, path)
         return path
 
-    def save(self, data: None) -> None:  # noqa: ARG002
-        """Refused: sources are read only.
-
-        Raises:
-            DatasetError: Always.
-        """
-        raise DatasetError(f"{self._filepath} is a source: pipelines read it and never write it")
-
     def _published(self) -> _Origin:
         return _Origin(self._url or "", self._sha256, "the catalog's sha256", self._credentials)
 
-    def _exists(self) -> bool:
+    def exists(self) -> bool:
         """Whether a file is on this machine; its host is not asked."""
         mirror = os.environ.get(MIRROR_VARIABLE)
         folder = _local(mirror) if mirror else None
         if self._url is not None and folder is not None:
             return (folder / _file_name(self._url)).is_file()
-        return self._filepath is None or self._filepath.is_file()
+        return self._filepath is None or self._filepath.exists()
 
-    def _describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
+        """What to show of it: nothing that may be secret."""
         url = None if self._url is None else _shown(self._url)
         return {"filepath": self._filepath, "url": url, "sha256": self._sha256}
 
