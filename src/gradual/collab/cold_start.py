@@ -7,7 +7,6 @@ with their properties only. Each case is scored beside what needs no model.
 
 import dataclasses
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +80,6 @@ def score_cold_start(
     users: pa.Table | None = None,
     learner: RowLearner | None = None,
     source: str = "",
-    on_epoch: Callable[[dict[str, float], int], None] | None = None,
 ) -> pd.DataFrame:
     """Train without some users and items, and score what they get.
 
@@ -95,7 +93,6 @@ def score_cold_start(
         users: Properties of users.
         learner: Learns items' rows from their properties; None leaves new items out.
         source: Name of the source, for the result rows.
-        on_epoch: Gets each epoch's figures and its number.
 
     Returns:
         Result rows of the part `valid`. The slices of new users are `new users, 3 ratings given`
@@ -125,7 +122,7 @@ def score_cold_start(
         return result_rows([])
     inner = split_ratings(known, RatingsSplit(valid=Split(fraction=0.1, seed=cold.seed)))
     config = dataclasses.replace(config, refit=False)
-    bundle, _ = train_collab(known, inner, config, items=items, users=users, on_epoch=on_epoch)
+    bundle, _ = train_collab(known, inner, config, items=items, users=users)
     model = Recommender.from_bundle(bundle)
     level = relevant_level(known["rating"].to_numpy(), lists.relevant_from)
     judge = _Judge(level, lists.n, source)

@@ -100,25 +100,6 @@ class IdMap:
         null = pa.nulls(1, self.ids.type)
         return pa.table({"number": np.arange(len(self)), "id": pa.concat_arrays([null, self.ids])})
 
-    @classmethod
-    def from_table(cls, table: pa.Table) -> "IdMap":
-        """Read what `to_table` returned.
-
-        Raises:
-            ValueError: The numbers are not 0, 1, 2, …, or an id is missing or occurs twice.
-        """
-        ids = as_ids(table["id"])
-        numbers = np.asarray(table["number"])
-        if not np.array_equal(numbers, np.arange(len(ids))) or not len(ids):
-            raise ValueError("the table of ids must have the numbers 0, 1, 2, … in this order")
-        rest = ids.slice(1)
-        if ids[0].is_valid or rest.null_count or len(rest.unique()) < len(rest):
-            raise ValueError(
-                "the table of ids must have no id at number 0, and each other one once: make it "
-                "anew from the ratings"
-            )
-        return cls(rest)
-
     def to_list(self) -> list[int] | list[str]:
         """Return the ids in order, for JSON."""
         return self.ids.to_pylist()

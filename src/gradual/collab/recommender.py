@@ -272,10 +272,6 @@ class Recommender:
             scores[block, :k] = values.masked_fill(empty, torch.nan).numpy()
         return numbers, scores
 
-    def all_scores(self, users: np.ndarray) -> np.ndarray:
-        """Return the scores of all items for user numbers, ``(n, items)`` float32."""
-        return self.all_row_scores(self.users[torch.from_numpy(np.asarray(users, np.int64))])
-
     @torch.inference_mode()
     def all_row_scores(self, users: Tensor, items: Tensor | None = None) -> np.ndarray:
         """Return the scores of all items for rows of users, ``(users, items)`` float32.

@@ -109,24 +109,6 @@ def _against(verdict: Mapping[str, Any]) -> str:
     return f"it {said(gap)} {other} ({metric.show(theirs)}): {gap_text(metric, gap)}"
 
 
-def write(
-    material: Material,
-    model: Recommender,
-    learned: pa.Table,
-) -> str:
-    """Write the page.
-
-    Args:
-        material: `summary`, `scores`, `figures`, `settings`, and the tables `recommendations`,
-            `similar_items`, `onboarding` and `new_items`.
-        model: The recommender, for titles.
-        learned: The ratings that it learned from.
-    """
-    examples = _Examples(model, learned)
-    sections = (ratings, lists, examples.lists, items, new_users_and_items, training, settings)
-    return kit.write("Ratings: a recommender", sections, material)
-
-
 def ratings(material: Material) -> Section:
     """How well it predicts ratings."""
     title = "How well it predicts ratings"
@@ -167,27 +149,41 @@ def _by_part(material: Material, names: tuple[str, ...]) -> list[kit.Block]:
     return blocks
 
 
-class _Examples:
-    """A few users, from the busiest down: what they liked best, and what they get."""
+def user_examples(
+    model: Recommender, learned: pa.Table, recommendations: pd.DataFrame
+) -> pd.DataFrame:
+    """Choose a few users, from the busiest down, and say what they liked best and what they get.
 
-    def __init__(self, model: Recommender, learned: pa.Table) -> None:
-        self.model, self.learned = model, learned.to_pandas()
+    Args:
+        model: The recommender, for titles.
+        learned: The ratings that it learned from.
+        recommendations: Of `Recommender.recommend`.
 
-    def lists(self, material: Material) -> Section:
-        recommendations = material.tables["recommendations"]
-        counts = self.learned["user"].value_counts()
-        places = np.linspace(0.05, 0.75, _EXAMPLES) * (len(counts) - 1)
-        blocks: list[kit.Block] = []
-        for user in counts.index[places.astype(int)]:
-            own = self.learned[self.learned["user"] == user]
-            best = own.sort_values("rating", ascending=False, kind="stable").head(8)
-            titles = self.model.titles[self.model.item_ids.encode(best["item"])]
-            liked = [f"{t} ({r:g})" for t, r in zip(titles, best["rating"], strict=True)]
-            blocks.append(Heading(f"User {user}, {len(own):,} ratings to learn from"))
-            blocks.append("Liked best: " + " · ".join(liked))
-            shown = recommendations[recommendations["user"] == user]
-            blocks.append(Table(shown[["rank", "title", "score", "ratings"]]))
-        return Section("What it recommends", blocks)
+    Returns:
+        The rows of `recommendations` of these users, with `liked` (titles and ratings, the same in
+        all rows of a user) and `known` (number of ratings).
+    """
+    frame = learned.to_pandas()
+    counts = frame["user"].value_counts()
+    users = counts.index[(np.linspace(0.05, 0.75, _EXAMPLES) * (len(counts) - 1)).astype(int)]
+    own = frame[frame["user"].isin(users)].sort_values("rating", ascending=False, kind="stable")
+    best = own.groupby("user").head(8)
+    texts = model.titles[model.item_ids.encode(best["item"])] + best["rating"].map(" ({:g})".format)
+    liked = texts.groupby(best["user"]).agg(" · ".join)
+    tables = [recommendations[recommendations["user"] == user] for user in users]
+    shown = pd.concat(tables, ignore_index=True)
+    return shown.assign(liked=shown["user"].map(liked), known=shown["user"].map(counts))
+
+
+def examples(material: Material) -> Section:
+    """What it recommends to a few users."""
+    blocks: list[kit.Block] = []
+    for user, shown in material.tables["examples"].groupby("user", sort=False):
+        first = shown.iloc[0]
+        blocks.append(Heading(f"User {user}, {first['known']:,} ratings to learn from"))
+        blocks.append(f"Liked best: {first['liked']}")
+        blocks.append(Table(shown[["rank", "title", "score", "ratings"]]))
+    return Section("What it recommends", blocks)
 
 
 def items(material: Material) -> Section:
@@ -244,3 +240,7 @@ def training(material: Material) -> Section:
 def settings(material: Material) -> Section:
     """What was run."""
     return Section("Settings", [material.settings])
+
+
+SECTIONS = (ratings, lists, examples, items, new_users_and_items, training, settings)
+"""Tables of the material: `examples`, `similar_items`, `onboarding`, `new_items`."""

@@ -22,7 +22,7 @@ from gradual.collab.recommender import ListsConfig, Recommender
 from gradual.collab.train import CollabConfig, collab_task, train_collab
 from gradual.pipelines.ratings.properties import ColdStart, tabular_learner
 from gradual.reports import figures as kit
-from gradual.reports.page import Material
+from gradual.reports.page import Material, write
 from gradual.results.table import TEST, result_rows
 from gradual.sources.reader import SourceRows
 from gradual.sources.splits import part_rows, scored_part
@@ -262,12 +262,12 @@ def write_report(
     **figures: go.Figure,
 ) -> str:
     """Write one HTML page that says how good the recommender is and what it recommends."""
-    shown = {"recommendations": recommendations, "similar_items": similar_items}
-    shown |= {"onboarding": onboarding, "new_items": new_items}
     model = Recommender.from_bundle(recommender)
     learned = ratings.take(part_rows(rating_splits, *model.learned_from))
+    shown = {"examples": report.user_examples(model, learned, recommendations)}
+    shown |= {"similar_items": similar_items, "onboarding": onboarding, "new_items": new_items}
     material = Material(summary, scores, figures, shown, plain(config.root))
-    return report.write(material, model, learned)
+    return write("Ratings: a recommender", report.SECTIONS, material)
 
 
 def log_model(
