@@ -27,14 +27,33 @@ from gradual.tabular.preprocessing import Preprocessor
 from gradual.tabular.targets import Target
 from gradual.tabular.task import codes_of, numbers_of
 
-BaselineName = Literal["constant", "linear", "forest", "boosting", "boosting_on_embeddings"]
-BASELINES: tuple[BaselineName, ...] = (
-    "constant",
-    "linear",
-    "forest",
-    "boosting",
-    "boosting_on_embeddings",
-)
+
+@dataclass(frozen=True)
+class BaselineKind:
+    """What there is to know of a baseline beside its estimator, which `_estimator` makes.
+
+    Attributes:
+        title: What people call it.
+        form: How it is stored; see `gradual.tabular.serving.baseline_bundle`.
+        settings: What of `BaselinesConfig` it depends on: it is fitted again when that changes.
+    """
+
+    title: str
+    form: Literal["lines", "forest", "boosting"]
+    settings: tuple[str, ...] = ()
+
+
+_BOOSTING = ("rounds", "rate", "patience")
+BASELINES = {
+    "constant": BaselineKind("Constant", "lines"),
+    "linear": BaselineKind("Linear model", "lines", ("strength",)),
+    "forest": BaselineKind("Random forest", "forest", ("trees", "min_leaf")),
+    "boosting": BaselineKind("Gradient boosting", "boosting", _BOOSTING),
+    "boosting_on_embeddings": BaselineKind(
+        "Gradient boosting on the net's embeddings", "boosting", _BOOSTING
+    ),
+}
+"""All baselines by name. A new one is a line here and its estimator below."""
 _MOST_CODES = 255  # that scikit-learn's boosting takes as levels without order
 
 
@@ -57,7 +76,7 @@ class BaselinesConfig:
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
-    models: tuple[BaselineName, ...] = BASELINES
+    models: tuple[str, ...] = tuple(BASELINES)
     strength: float = 1.0
     trees: int = 200
     min_leaf: int = 5
@@ -88,7 +107,7 @@ class Baseline(TableModel):
 
     def __init__(
         self,
-        name: BaselineName,
+        name: str,
         preprocessor: Preprocessor,
         target: Target,
         features: Features,
@@ -103,7 +122,7 @@ class Baseline(TableModel):
     @property
     def rounds(self) -> int | None:
         """After how many rounds boosting was best on the validation rows; None for the others."""
-        if not self.name.startswith("boosting"):
+        if BASELINES[self.name].form != "boosting":
             return None
         return max(int(model.n_iter_) for model in self.estimators)
 
@@ -122,7 +141,7 @@ class Baseline(TableModel):
 
 
 def fit_baseline(
-    name: BaselineName,
+    name: str,
     examples: Examples,
     config: BaselinesConfig,
     *,
@@ -149,7 +168,7 @@ def fit_baseline(
     features = Features(name, examples.preprocessor, net)
     if name != "constant":
         x, held_out = features(encoded.take(examples.train)), None
-        if name.startswith("boosting") and len(valid):
+        if BASELINES[name].form == "boosting" and len(valid):
             held_out = features(encoded.take(valid))
         for y, weights, y_valid in _problems(target, truth, examples.truth(valid)):
             model = _estimator(name, target, features.unordered, config, seed, held_out is not None)

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import sklearn
 import torch
 
-from gradual.tabular.baselines import BaselineName, BaselinesConfig, fit_baseline
+from gradual.tabular.baselines import BASELINES, BaselinesConfig, fit_baseline
 from gradual.tabular.examples import Examples
 from gradual.tabular.model import TabularModelConfig
 from gradual.tabular.predict import TableModel, TabularModel
@@ -24,20 +24,12 @@ from gradual.training.bundle import Bundle, BundleStore
 from gradual.training.files import plain
 from gradual.training.modules import array_hash
 
-#: What of `BaselinesConfig` each baseline depends on.
-_SETTINGS: dict[str, tuple[str, ...]] = {
-    "constant": (),
-    "linear": ("strength",),
-    "forest": ("trees", "min_leaf"),
-    "boosting": ("rounds", "rate", "patience"),
-    "boosting_on_embeddings": ("rounds", "rate", "patience"),
-}
 _RUN = "table_run"
 
 
 @dataclass(frozen=True)
 class ContestConfig:
-    """Who takes part.
+    """Which models take part, and with which seeds.
 
     Attributes:
         baselines: What is fitted beside the net.
@@ -113,7 +105,9 @@ def run_contest(
             yield net
         for baseline in config.baselines.models:
             key = {
-                "settings": {name: getattr(config.baselines, name) for name in _SETTINGS[baseline]},
+                "settings": {
+                    name: getattr(config.baselines, name) for name in BASELINES[baseline].settings
+                },
                 "net": net.bundle.hash if baseline == "boosting_on_embeddings" else None,
                 **made_from,
             }
@@ -162,8 +156,7 @@ def refit(
             made, _ = train_tabular(both, own_net)
             trained = TabularModel.from_bundle(made)
         if name != "net":
-            baseline = cast("BaselineName", name)
-            made = baseline_bundle(fit_baseline(baseline, both, own, seed=seed, net=trained))
+            made = baseline_bundle(fit_baseline(name, both, own, seed=seed, net=trained))
         rows = {"training_rows": len(examples.train), "validation_rows": len(examples.valid)}
         count = "epochs" if name == "net" else "rounds"
         found = {count: made.metadata[count]} if count in made.metadata else {}
@@ -184,7 +177,7 @@ def _net(name: str, settings: TabularModelConfig, examples: Examples, scored: pa
 
 
 def _baseline(
-    name: BaselineName,
+    name: str,
     settings: BaselinesConfig,
     seed: int,
     net: Bundle,

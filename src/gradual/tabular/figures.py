@@ -118,12 +118,7 @@ def separation(found: Findings) -> go.Figure:
     figure = go.Figure()
     shares = np.linspace(0, 1, 201)
     limit = 0.0
-    for who, column, colour in (
-        ("model", "predicted", MODEL),
-        ("baseline", "baseline_predicted", OTHER),
-    ):
-        if column not in predictions:
-            continue
+    for who, column, colour in _predicted(predictions):
         errors = (predictions["target"] - predictions[column]).abs()
         limit = limit or float(errors.quantile(SHOWN_SHARE))
         figure.add_trace(
@@ -148,12 +143,7 @@ def calibration(found: Findings, bins: int = 10) -> go.Figure:
         return kit.reliability_figure(predictions)
     figure = go.Figure()
     ends: list[float] = []
-    for who, column, colour in (
-        ("model", "predicted", MODEL),
-        ("baseline", "baseline_predicted", OTHER),
-    ):
-        if column not in predictions:
-            continue
+    for who, column, colour in _predicted(predictions):
         groups = pd.qcut(predictions[column].rank(method="first"), min(bins, len(predictions)))
         by = predictions.groupby(groups, observed=True)
         x, y = by[column].mean(), by["target"].mean()
@@ -416,6 +406,12 @@ def _short(names: pd.Series, length: int = 18) -> list[str]:
     """Shorten long names so that they fit below an axis."""
     texts = [str(name).strip() for name in names]
     return [text if len(text) <= length else f"{text[: length - 1]}…" for text in texts]
+
+
+def _predicted(predictions: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Whose predictions of a regression there are: name, column, colour."""
+    both = [("model", "predicted", MODEL), ("baseline", "baseline_predicted", OTHER)]
+    return [one for one in both if one[1] in predictions]
 
 
 def _evenly(n: int) -> np.ndarray:

@@ -131,8 +131,8 @@ def permutation_importance(
         seed: Chooses the permutations.
 
     Returns:
-        One row a column, the most important first: ``column``, ``importance`` (mean rise of the
-        loss), ``deviation`` (standard deviation of the rise over the repeats), ``low`` and
+        A row for each column, the most important first: ``column``, ``importance`` (mean rise of
+        the loss), ``deviation`` (standard deviation of the rise over the repeats), ``low`` and
         ``high`` (lowest and highest rise), ``loss`` (without any permutation), ``rows``,
         ``repeats``.
 
@@ -196,7 +196,7 @@ def partial_dependence(
         points: Values of each column, at most.
 
     Returns:
-        One row a value and output: ``column``, ``numeric``, ``value`` (text), ``number`` (NaN
+        A row for each value and output: ``column``, ``numeric``, ``value`` (text), ``number`` (NaN
         unless numeric), ``rows`` (how many of the table's rows hold the value; for a number, how
         many lie nearest to it), ``output``, ``mean``, ``low`` and ``high`` (quartiles over rows).
     """
@@ -263,7 +263,7 @@ def principal_plane(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lay vectors into the plane in which they differ most (principal components).
 
     Args:
-        vectors: ``(n, d)``, one row a vector.
+        vectors: ``(n, d)``.
 
     Returns:
         ``(n, 2)`` coordinates (the second is zero where d is 1), and ``(2,)`` the share of the
@@ -286,7 +286,7 @@ def embedding_table(model: TabularModel, examples: Examples) -> pd.DataFrame:
         examples: What it was trained with.
 
     Returns:
-        One row a level: ``column``, ``code``, ``level``, ``rows`` (training rows), ``vector``,
+        A row for each level: ``column``, ``code``, ``level``, ``rows`` (training rows), ``vector``,
         ``x`` and ``y`` (see `principal_plane`), ``x_share`` and ``y_share`` of the variance, and
         ``target``, the mean of `embedding_target` over the level's training rows, NaN where there
         is none.

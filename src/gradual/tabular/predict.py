@@ -59,7 +59,7 @@ class TableModel(ABC):
             first_row: Number of the first row, for messages.
 
         Returns:
-            One row a row, in order. Classes: `label`, and `probability_<class>` for each class.
+            A row for each, in order. Classes: `label`, and `probability_<class>` for each class.
             `multilabel`: `<column>` (bool) and `probability_<column>` for each column.
             `regression`: `predicted_<column>` for each column.
 

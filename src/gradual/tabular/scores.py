@@ -22,6 +22,7 @@ from gradual.results.table import (
     score_text,
     value_of,
 )
+from gradual.tabular.baselines import BASELINES
 from gradual.tabular.contest import ContestConfig, ModelRun, refit
 from gradual.tabular.examples import Examples
 from gradual.tabular.metrics import DECIDES, HEADLINE, scored_answers, scored_kind
@@ -32,14 +33,7 @@ from gradual.tabular.targets import Target
 from gradual.training.bundle import Bundle, BundleStore
 
 REFIT = "_refit"
-MODELS = {
-    "net": "Net",
-    "constant": "Constant",
-    "linear": "Linear model",
-    "forest": "Random forest",
-    "boosting": "Gradient boosting",
-    "boosting_on_embeddings": "Gradient boosting on the net's embeddings",
-}
+MODELS = {"net": "Net", **{name: kind.title for name, kind in BASELINES.items()}}
 MODELS |= {f"{name}{REFIT}": f"{title}, refitted" for name, title in MODELS.items()}
 
 

@@ -52,15 +52,15 @@ def baseline_bundle(baseline: Baseline) -> Bundle:
         `gradual.tabular.trees`); a constant is a line without a slope.
     """
     state: dict[str, torch.Tensor] = {}
-    linear = baseline.name in ("constant", "linear")
-    if linear:
+    form = BASELINES[baseline.name].form
+    if form == "lines":
         coefficients, intercept = _lines(baseline)
         state = {
             "coefficients": torch.from_numpy(coefficients),
             "intercept": torch.from_numpy(intercept),
         }
-    for number, estimator in enumerate([] if linear else baseline.estimators):
-        pack = pack_forest if baseline.name == "forest" else pack_boosting
+    for number, estimator in enumerate([] if form == "lines" else baseline.estimators):
+        pack = pack_forest if form == "forest" else pack_boosting
         state |= {f"{number}.{key}": value for key, value in pack(estimator).state().items()}
     for place, vectors in enumerate(baseline.features.vectors):
         state[f"{_VECTORS}.{place}"] = torch.from_numpy(np.array(vectors))
@@ -135,7 +135,7 @@ class StoredBaseline(TableModel):
         outputs = self._outputs(encoded)
         if kind == "regression":
             return self.target.from_model(outputs)
-        if self.name == "forest":  # shares of no and yes, a pair for each label
+        if BASELINES[self.name].form == "forest":  # shares of no and yes, a pair for each label
             return outputs[:, 1::2] if kind == "multilabel" else outputs
         if kind == "multilabel":
             return expit(outputs)
@@ -186,7 +186,7 @@ def predict_source(model: TableModel, source: SourceRows) -> tuple[pd.DataFrame,
         source: Raw rows with at least the columns that the model takes.
 
     Returns:
-        One row a row: ``row`` (its number) and what `TableModel.predict` says; and the counts of
+        For each row ``row`` (its number) and what `TableModel.predict` says; and the counts of
         gaps and unseen levels.
 
     Raises:
