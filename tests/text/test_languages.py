@@ -277,7 +277,7 @@ def test_batch_view_shows_scripts_as_they_are_written(fitted: TokenizerConfig) -
             numericalize(tokens, vocabulary), vocabulary, batch_size=1, words=20, unit=config.unit
         )
         assert table["text"][0].startswith(shown)
-        assert '<td dir="auto"><mark class="special" dir="ltr">xxbos</mark>' in page
+        assert '<td class="text"><mark class="special" dir="ltr">xxbos</mark>' in page
 
 
 def test_a_model_is_remapped_to_a_new_script() -> None:

@@ -62,7 +62,8 @@ class Table:
     """A table; numbers are written as everywhere and set to the right.
 
     Attributes:
-        frame: Its rows. A column called `text` gets room for long texts.
+        frame: Its rows. A column called `text` gets room for long texts; a cell of
+            `markupsafe.Markup` is not escaped.
         numbers: Columns of texts that are set to the right like numbers: scores with intervals.
         titles: What the columns are called on the page, by name.
     """
@@ -238,7 +239,7 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return show(value)
-    return str(value)
+    return value if isinstance(value, Markup) else str(value)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

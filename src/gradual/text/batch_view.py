@@ -1,6 +1,5 @@
 """What the models will see, for people: token views with their marks, and readable text again."""
 
-import html
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup, escape
 
+from gradual.reports.page import Note, Section, Table, Warning, html_page
 from gradual.text.corpus import Corpus
 from gradual.text.rules import (
     BOS,
@@ -209,36 +210,17 @@ def _gaps(words: list[str], unit: Unit) -> list[str]:
     return gaps[: len(words)]
 
 
-_STYLE = """
-body { font: 15px/1.7 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem;
-       color: #1c1e21; background: #fff }
-h2 { margin-top: 2rem } td, th { padding: .6rem; text-align: left; vertical-align: top;
-       border-top: 1px solid #d8dbe0 } table { border-collapse: collapse; width: 100% }
-mark { border-radius: 3px; padding: 0 .2em; color: inherit }
-mark.special { background: #dbe7fb } mark.unknown { background: #ffc9c2 }
-mark.blank { background: #e9e9e9 }
-"""
-
-
-_BACKWARDS = (
-    "<p><b>These models read backwards</b>: every line runs from the end of a text to its "
-    "beginning, and a special token stands after the word it speaks of.</p>"
-)
-
-
-def _marked(words: list[str], unit: Unit) -> str:
+def _marked(words: list[str], unit: Unit) -> Markup:
+    """Words as HTML, special tokens, unknown words and white space marked."""
     spans = []
     for gap, word in zip(_gaps(words, unit), words, strict=True):
-        shown = html.escape(word.replace("\n", "↵"))
+        shown = escape(word.replace("\n", "↵"))
         kind = "unknown" if word == UNK else "special" if word in SPECIAL_TOKENS else ""
         kind = kind or ("blank" if not word.strip(" ▁\n\t") else "")
         # Marks have a direction of their own, so that the text's own letters decide the cell's.
-        spans.append(gap + (f'<mark class="{kind}" dir="ltr">{shown}</mark>' if kind else shown))
-    return "".join(spans)
-
-
-def _cell(content: str) -> str:
-    return f'<td dir="auto">{content}'
+        marked = Markup('<mark class="{}" dir="ltr">{}</mark>').format(kind, shown)
+        spans.append(Markup(gap) + (marked if kind else shown))
+    return Markup("").join(spans)
 
 
 def _page(
@@ -249,39 +231,29 @@ def _page(
     unit: Unit,
 ) -> str:
     unknown = np.count_nonzero(corpus.ids == 0) / len(corpus.ids)
-    read = [view for view in views if view[0] == "language model"]
-    labelled = [view for view in views if view[0] == "classifier"]
-    body = [
-        *([_BACKWARDS] if corpus.backwards else []),
-        f"<p>{len(corpus):,} documents, {len(corpus.ids):,} tokens, a vocabulary of "
-        f"{len(vocabulary):,} words; {unknown:.2%} of the tokens are unknown to it. "
-        '<mark class="special">special token</mark> <mark class="unknown">unknown word</mark> '
-        '<mark class="blank">↵ white space</mark></p>',
-    ]
-    if read:
-        body += [
-            f"<h2>Language model</h2><p>The first {words} tokens of some rows of the first batch, "
-            "and what is to be predicted at each: the next one.</p>",
-            "<table><tr><th>text<th>target</tr>",
-            *(
-                f"<tr>{_cell(_marked(text, unit))}{_cell(_marked(target or [], unit))}</tr>"
-                for *_, text, target in read
-            ),
-            "</table>",
-        ]
-    if labelled:
-        body += [
-            f"<h2>Classifier</h2><p>The first {words} tokens of some documents.</p>",
-            "<table><tr><th>label<th>text</tr>",
-            *(
-                f"<tr>{_cell(html.escape(label or ''))}{_cell(_marked(text, unit))}</tr>"
-                for _, label, text, _ in labelled
-            ),
-            "</table>",
-        ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>What the models see'
-        f"</title><style>{_STYLE}</style></head><body><h1>What the models see</h1>"
-        + "\n".join(body)
-        + "</body></html>\n"
+    headline = (
+        f"{len(corpus):,} documents, {len(corpus.ids):,} tokens, a vocabulary of "
+        f"{len(vocabulary):,} words; {unknown:.2%} of the tokens are unknown to it."
     )
+    key = Note("Special tokens are blue, unknown words red, white space grey.")
+    backwards = Warning(
+        "These models read backwards: every line runs from the end of a text to its beginning, and "
+        "a special token stands after the word it speaks of."
+    )
+    sections = [Section("", [*([backwards] if corpus.backwards else []), key])]
+    read = [view for view in views if view[0] == "language model"]
+    if read:
+        rows = [[_marked(text, unit), _marked(target or [], unit)] for *_, text, target in read]
+        about = (
+            f"The first {words} tokens of some rows of the first batch, and what is to be "
+            "predicted at each: the next one."
+        )
+        table = Table(pd.DataFrame(rows, columns=["text", "target"], dtype=object))
+        sections.append(Section("Language model", [about, table]))
+    labelled = [view for view in views if view[0] == "classifier"]
+    if labelled:
+        documents = [(label or "", _marked(text, unit)) for _, label, text, _ in labelled]
+        table = Table(pd.DataFrame(documents, columns=["label", "text"], dtype=object))
+        about = f"The first {words} tokens of some documents."
+        sections.append(Section("Classifier", [about, table]))
+    return html_page("What the models see", headline, sections)
