@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from gradual.results.predictions import predictions_table
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+sys.path.insert(0, str(Path(__file__).parent))  # for model_bundles
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -14,164 +14,235 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-import torch
+from model_bundles import KINDS, bundle_of, questions
 
+import gradual
 from gradual import tracking
-from gradual.text.awd_lstm import AWDLSTMConfig
-from gradual.text.classifier import ClassifierConfig, TextClassifier, train_classifier
-from gradual.text.corpus import numericalize
-from gradual.text.generation import GenerationConfig, generate
-from gradual.text.language_model import LanguageModelConfig, train_language_model
-from gradual.text.tokenizer import TokenizerConfig, tokenize
-from gradual.text.vocabulary import VocabularyConfig, build_vocabulary
-from gradual.tracking import model as models
-from gradual.training.bundle import Bundle
-from gradual.training.config import Phase, TrainingConfig
-from gradual.training.files import plain
+from gradual.models import model_of
+from gradual.tracking import Registration
 
-EXAMPLE = ["A fine film, really.", "Dull and far too long."]
+Experiment = Callable[[Path], AbstractContextManager[mlflow.MlflowClient]]
+SLOW = pytest.mark.slow
+SETTINGS = {
+    "collab": {"n": 3, "min_ratings": 5},
+    "language_model": {"words": 5, "temperature": 0.5, "min_p": 0.0, "seed": 1},
+}
 
+# Runs with nothing of this project on the path, and without what the model does not ask for.
+ALONE = """
+import json, re, sys
+from importlib.metadata import packages_distributions, requires, version
+from pathlib import Path
 
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    """A classifier trained for a few steps."""
-    torch.set_num_threads(1)
-    texts = [f"a fine film {i}" if i % 2 else f"a dull film {i}" for i in range(16)]
-    labels = np.array(["positive" if i % 2 else "negative" for i in range(16)], dtype=object)
-    config = TokenizerConfig(workers=1)
-    tokens: pa.Table = tokenize([texts], config)
-    rows = np.ones(16, dtype=bool)
-    vocabulary = build_vocabulary(tokens, rows, VocabularyConfig(min_frequency=1))
-    classifier = ClassifierConfig(
-        model=AWDLSTMConfig(embedding_size=8, hidden_size=8, layers=2),
-        training=TrainingConfig(phases=(Phase(epochs=1, lr=1e-2),), device="cpu"),
-        batch_size=4,
-        head_size=4,
-    )
-    trained, _ = train_classifier(
-        numericalize(tokens, vocabulary), vocabulary, labels, rows, rows, classifier,
-        language_model=None, tokenizer=plain(config),
-    )  # fmt: skip
-    return trained
-
-
-@pytest.fixture(scope="module")
-def logged(
-    bundle: Bundle,
-    experiment: Callable[[Path], AbstractContextManager[mlflow.MlflowClient]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, Any]:
-    """The classifier, logged and registered once."""
-    with experiment(tmp_path_factory.mktemp("model")), mlflow.start_run():
-        started = time.monotonic()
-        with tracking.namespace("imdb"):
-            uri = tracking.log_text_classifier(
-                bundle,
-                input_example=pd.DataFrame({"text": EXAMPLE}),
-                registered_name="imdb",
-                alias="champion",
-            )
-        seconds = time.monotonic() - started
-        model = Path(mlflow.artifacts.download_artifacts(uri))
-    return {"uri": uri, "path": model, "seconds": seconds}
-
-
-def environment(tracking_uri: str) -> dict[str, str]:
-    """Where to find the model and `mlflow`'s own python; no Kedro project."""
-    bin_folder = str(Path(sys.executable).parent)
-    return os.environ | {
-        "MLFLOW_TRACKING_URI": tracking_uri,
-        "PATH": os.pathsep.join((bin_folder, os.environ["PATH"])),
-    }
-
-
-def test_a_model_is_logged_quickly_and_without_pickles(logged: dict[str, Any]) -> None:
-    assert logged["seconds"] < 10
-    files = {str(p.relative_to(logged["path"])) for p in logged["path"].rglob("*") if p.is_file()}
-    assert {"text_classifier_model.py", "artifacts/classifier.safetensors", "MLmodel"} <= files
-    assert not [file for file in files if Path(file).suffix in {".pkl", ".pickle", ".pyc"}]
-    code = {file.split("/")[2] for file in files if file.startswith("code/gradual/")}
-    assert code <= {"__init__.py", "decisions.py", "splits.py", "text", "training"}
-
-
-def test_requirements_are_public_versions_of_what_the_model_imports(
-    logged: dict[str, Any],
-) -> None:
-    requirements = (logged["path"] / "requirements.txt").read_text().split()
-    names = {requirement.split("==")[0] for requirement in requirements}
-    assert {"mlflow", "torch", "spacy", "pandas", "safetensors"} <= names
-    assert "cloudpickle" not in names
-    assert all("==" in requirement for requirement in requirements)
-    assert "+" not in "".join(requirements)
-
-
-def test_signature_and_example_show_how_to_call_the_model(logged: dict[str, Any]) -> None:
-    info = mlflow.models.Model.load(str(logged["path"]))
-    assert info.signature.inputs.input_names() == ["text"]
-    assert info.signature.outputs.input_names() == [
-        "label",
-        "probability_negative",
-        "probability_positive",
-    ]
-    example = json.loads((logged["path"] / "input_example.json").read_text())
-    assert example == {"columns": ["text"], "data": [[text] for text in EXAMPLE]}
-
-
-def test_the_model_is_registered_with_its_alias(
-    logged: dict[str, Any], store: mlflow.MlflowClient
-) -> None:
-    version = store.get_model_version_by_alias("imdb", "champion")
-    assert int(version.version) == 1
-    name = store.get_logged_model(logged["uri"].rpartition("/")[2]).name
-    assert name == "imdb_classifier"
-
-
-def test_the_model_runs_without_kedro_and_this_project(
-    logged: dict[str, Any], bundle: Bundle, tracking_uri: str, tmp_path: Path
-) -> None:
-    code = """
-import sys
-
-source = sys.argv[2]
+folder, source, questions = sys.argv[1:]
 sys.path[:] = [path for path in sys.path if path != source]
-sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in repr(f)]
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+
+wanted, waiting = {"gradual"}, (Path(folder) / "requirements.txt").read_text().split()
+while waiting:
+    requirement = waiting.pop()
+    name = re.match(r"[\\w.-]+", requirement)[0].lower().replace("_", "-")
+    if name not in wanted and "extra ==" not in requirement:
+        wanted.add(name)
+        try:
+            waiting += requires(name) or []
+        except ImportError:
+            pass  # for another system
+of = packages_distributions()
 
 class Refuse:
     def find_spec(self, name, *_):
-        if name.split(".")[0] in {"kedro", "kedro_mlflow", "kedro_datasets", "pydantic_settings"}:
-            raise ImportError(name)
+        owners = {o.lower().replace("_", "-") for o in of.get(name.partition(".")[0], ())}
+        if owners and not owners & wanted:
+            raise ModuleNotFoundError(f"{name} is no requirement of the model")
 
 sys.meta_path.insert(0, Refuse())
 import mlflow
 import pandas as pd
 
-model = mlflow.pyfunc.load_model(sys.argv[1])
-print(model.predict(pd.DataFrame({"text": ["A fine film", "Dull"]})).to_json(orient="records"))
-import gradual.text
+model = mlflow.pyfunc.load_model(folder)
+print(model.predict(pd.read_json(questions, dtype=False)).to_json(orient="records"))
+import gradual.training
 
-assert "/code/gradual/" in gradual.text.__file__, gradual.text.__file__
+assert "/code/gradual/" in gradual.training.__file__, gradual.training.__file__
+assert not {"kedro", "plotly"} & set(sys.modules)
 """
+
+
+@pytest.fixture(scope="module")
+def logged(
+    experiment: Experiment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """The URI of a logged model of each kind."""
+    with experiment(tmp_path_factory.mktemp("models")):
+        uris = {}
+        with mlflow.start_run(), tracking.namespace("imdb"):
+            for kind in KINDS:
+                uris[kind] = tracking.log_model(
+                    bundle_of(kind),
+                    input_example=questions(kind) if "tabular" not in kind else None,
+                    registration=Registration(f"served_{kind}", "champion"),
+                    name=f"a_{kind}",
+                    settings=SETTINGS.get(kind),
+                )
+        yield uris
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def served(uris: dict[str, str], kind: str) -> mlflow.pyfunc.PyFuncModel:
+    return mlflow.pyfunc.load_model(uris[kind])
+
+
+def environment(tracking_uri: str) -> dict[str, str]:
+    """Where to find the model and `mlflow`'s own python; no Kedro project."""
+    bin_folder = str(Path(sys.executable).parent)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return kept | {
+        "MLFLOW_TRACKING_URI": tracking_uri,
+        "PATH": os.pathsep.join((bin_folder, os.environ["PATH"])),
+    }
+
+
+@pytest.mark.parametrize(
+    "kind",
+    # A process each, of ten seconds: by default one of each method.
+    [
+        kind if kind in {"text_classifier", "tabular", "collab"} else pytest.param(kind, marks=SLOW)
+        for kind in KINDS
+    ],
+)
+def test_a_logged_model_runs_with_its_own_code_and_requirements_only(
+    logged: dict[str, str], kind: str, tracking_uri: str, tmp_path: Path
+) -> None:
+    folder = Path(mlflow.artifacts.download_artifacts(logged[kind], dst_path=str(tmp_path)))
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {"mlflow_script.py", "artifacts/model.safetensors", "MLmodel"} <= files
+    assert not [f for f in files if Path(f).suffix in {".pkl", ".pickle", ".pt", ".pyc"}]
+    assert not [f for f in files if f.startswith(("code/gradual/pipelines", "code/gradual/io"))]
+    requirements = (folder / "requirements.txt").read_text()
+    assert "+" not in requirements
+    assert all("==" in line for line in requirements.split())
+
+    (tmp_path / "questions.json").write_text(questions(kind).to_json(orient="records"))
     source = str(Path(tracking.__file__).parents[2])
-    process = subprocess.run(
-        [sys.executable, "-c", code, str(logged["path"]), source],
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", ALONE, str(folder), source, "questions.json"],
         cwd=tmp_path, env=environment(tracking_uri), capture_output=True, text=True,
     )  # fmt: skip
-    assert process.returncode == 0, process.stderr
-    answer = pd.DataFrame(json.loads(process.stdout))
-    expected = TextClassifier.from_bundle(bundle).predict(["A fine film", "Dull"])
-    pd.testing.assert_frame_equal(answer, expected, check_dtype=False, check_exact=False, atol=1e-3)
+    assert done.returncode == 0, done.stderr
+    expected = model_of(bundle_of(kind)).predict(questions(kind), **SETTINGS.get(kind, {}))
+    as_json = json.loads(expected.to_json(orient="records"))
+    answer, expected = pd.DataFrame(json.loads(done.stdout)), pd.DataFrame(as_json)
+    pd.testing.assert_frame_equal(answer, expected, atol=1e-3, check_dtype=False)
 
 
+def test_the_registered_model_is_loaded_by_alias_version_and_id(
+    logged: dict[str, str], kind: str
+) -> None:
+    answers = [
+        gradual.load(address).predict(questions(kind))
+        for address in (f"models:/served_{kind}@champion", f"models:/served_{kind}/1", logged[kind])
+    ]
+    for other in answers[1:]:
+        pd.testing.assert_frame_equal(answers[0], other)
+    found = gradual.load(logged[kind])
+    assert found.bundle.hash == bundle_of(kind).hash
+    assert found.settings.items() >= SETTINGS.get(kind, {}).items()
+    name = mlflow.MlflowClient().get_logged_model(logged[kind].rpartition("/")[2]).name
+    assert name == f"imdb_a_{kind}"
+
+
+def test_signatures_say_what_to_send_and_what_may_be_set(logged: dict[str, str]) -> None:
+    def columns(kind: str) -> dict[str, str]:
+        return {c.name: str(c.type) for c in served(logged, kind).metadata.signature.inputs}
+
+    assert columns("text_classifier") == {"text": "DataType.string"}
+    assert columns("language_model") == {"prompt": "DataType.string"}
+    assert set(columns("tabular")) == {"job", "age", "hired"}
+    assert not set(columns("tabular").values()) & {"DataType.double", "DataType.string"}
+    recommender = served(logged, "collab").metadata.signature
+    assert [c.name for c in recommender.inputs if not c.required] == ["item"]
+    assert {p.name: p.default for p in recommender.params} == {
+        "n": 3, "exclude_seen": True, "min_ratings": 5,
+    }  # fmt: skip
+
+
+def test_parameters_of_a_call_win_over_the_defaults(logged: dict[str, str]) -> None:
+    users = pd.DataFrame({"user": ["5"]})
+    model = served(logged, "collab")
+    assert len(model.predict(users)) == 3
+    assert len(model.predict(users, params={"n": 7, "exclude_seen": False})) == 7
+    writer = served(logged, "language_model")
+    prompts = pd.DataFrame({"prompt": ["A fine"]})
+    told = {"words": 9, "top_k": 2, "seed": 2}
+    expected = model_of(bundle_of("language_model")).predict(
+        prompts, **(SETTINGS["language_model"] | told)
+    )
+    assert writer.predict(prompts, params=told)["text"].tolist() == expected["text"].tolist()
+
+
+def rows(**columns: Any) -> pd.DataFrame:
+    return pd.DataFrame({n: pd.Series(v, dtype=object) for n, v in columns.items()})
+
+
+def person(**changed: Any) -> pd.DataFrame:
+    return rows(**{"job": ["cook"] * 2, "age": [31, 40], "hired": ["2020-01-01"] * 2, **changed})
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "params", "message"),
+    [
+        ("text_classifier", rows(text=["fine", None]), {}, r"row 1 .*\(the columns are 'text'"),
+        ("text_classifier", rows(text=[" \n", "fine"]), {}, "row 0 is blank"),
+        ("text_classifier", rows(text=[5]), {}, "row 0 is 5, no text"),
+        ("text_ensemble", rows(text=[]), {}, "there is no row"),
+        ("language_model", rows(prompt=["A"]), {"temperature": -1.0}, r"temperature is -1\.0"),
+        ("language_model", rows(prompt=["A", None]), {}, r"no string in 1 of 2 rows \(row 1"),
+        ("tabular", person().drop(columns="age"), {}, "no column 'age'"),
+        ("tabular", person(age=["31", "young"]), {}, r"row 1 .*'young'.*'age'"),
+        ("tabular_baseline", person(age=[31, np.inf]), {}, r"row 1 .*inf.*'age'"),
+        ("tabular", person().head(0), {}, "there is no row"),
+        ("collab", rows(user=["5"]), {"n": 0}, "n is 0"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_column_and_row(
+    logged: dict[str, str], kind: str, sent: pd.DataFrame, params: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(mlflow.MlflowException, match=message) as refused:
+        served(logged, kind).predict(sent, params=params)
+    assert refused.value.get_http_status_code() == 400
+
+
+def test_tables_take_whole_numbers_gaps_and_numbers_as_texts(logged: dict[str, str]) -> None:
+    model = served(logged, "tabular")
+    for age in (31, 31.0, "31", None):
+        assert len(model.predict(person(age=[age, 40]))) == 2
+
+
+def test_without_a_run_nothing_is_logged() -> None:
+    assert tracking.log_model(bundle_of("tabular")) is None
+
+
+def test_an_alias_needs_a_registered_name() -> None:
+    with pytest.raises(ValueError, match="needs a registered_name"):
+        Registration(alias="champion")
+
+
+@pytest.mark.slow
 def test_mlflow_models_predict_reads_raw_text(
-    logged: dict[str, Any], tracking_uri: str, tmp_path: Path
+    logged: dict[str, str], tracking_uri: str, tmp_path: Path
 ) -> None:
     (tmp_path / "in.csv").write_text('text\n"A fine film, really"\nDull\n')
     subprocess.run(
         [
-            str(Path(sys.executable).with_name("mlflow")), "models", "predict", "-m", logged["uri"],
-            "-i", "in.csv", "-t", "csv", "-o", "out.json", "--env-manager", "local",
+            str(Path(sys.executable).with_name("mlflow")), "models", "predict",
+            "-m", logged["text_classifier"], "-i", "in.csv", "-t", "csv", "-o", "out.json",
+            "--env-manager", "local",
         ],
         cwd=tmp_path, env=environment(tracking_uri), check=True, capture_output=True,
     )  # fmt: skip
@@ -179,45 +250,49 @@ def test_mlflow_models_predict_reads_raw_text(
     assert [set(row) for row in predictions] == 2 * [
         {"label", "probability_negative", "probability_positive"}
     ]
-    assert all(
-        abs(row["probability_negative"] + row["probability_positive"] - 1) < 1e-5
-        for row in predictions
-    )
-
-
-@pytest.mark.parametrize(
-    ("texts", "message"),
-    [
-        (["fine", None], r"row 1 is None, no text: .* \(the columns are 'text'"),
-        ([" \n", "fine"], "row 0 is blank"),
-        ([5], "row 0 is 5, no text"),
-        ([], "There is no text"),
-    ],
-)
-def test_texts_that_are_no_texts_are_refused_readably(
-    logged: dict[str, Any], texts: list[Any], message: str
-) -> None:
-    model = mlflow.pyfunc.load_model(str(logged["path"]))
-    with pytest.raises(mlflow.MlflowException, match=message):
-        model.predict(pd.DataFrame({"text": pd.Series(texts, dtype="object")}))
-
-
-def test_an_alias_needs_a_registered_name(bundle: Bundle) -> None:
-    with pytest.raises(ValueError, match="needs a registered_name"):
-        tracking.log_text_classifier(
-            bundle, input_example=pd.DataFrame({"text": EXAMPLE}), alias="champion"
-        )
 
 
 @pytest.mark.slow
-def test_mlflow_models_serve_answers_every_json_layout(
-    logged: dict[str, Any], tracking_uri: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("kind", "contents", "wrong", "message"),
+    [
+        (
+            "text_classifier",
+            [
+                {"dataframe_split": {"columns": ["text"], "data": [["fine"], ["dull"]]}},
+                {"dataframe_records": [{"text": "fine"}, {"text": "dull"}]},
+                {"inputs": ["fine", "dull"]},
+                {"inputs": {"text": ["fine", "dull"]}},
+                {"instances": ["fine", "dull"]},
+            ],
+            {"inputs": ["fine", " "]},
+            "row 1 is blank",
+        ),
+        (
+            "collab",
+            [
+                {"dataframe_records": [{"user": "5", "item": "m3"}, {"user": "5", "item": "new"}]},
+                {"dataframe_records": [{"user": "5"}], "params": {"n": 2}},
+            ],
+            {"dataframe_records": [{"user": "5"}], "params": {"n": 0}},
+            "n is 0",
+        ),
+    ],
+)
+def test_a_server_answers_every_json_layout(
+    logged: dict[str, str],
+    kind: str,
+    contents: list[dict[str, Any]],
+    wrong: dict[str, Any],
+    message: str,
+    tracking_uri: str,
+    tmp_path: Path,
 ) -> None:
     port = 40_000 + os.getpid() % 20_000
     server = subprocess.Popen(
         [
             str(Path(sys.executable).with_name("mlflow")), "models", "serve",
-            "-m", "models:/imdb@champion", "--env-manager", "local", "-p", str(port),
+            "-m", f"models:/served_{kind}@champion", "--env-manager", "local", "-p", str(port),
         ],
         cwd=tmp_path, env=environment(tracking_uri), start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -236,131 +311,21 @@ def test_mlflow_models_serve_answers_every_json_layout(
             return error.code, json.load(error)
 
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 90
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1)
                 break
             except OSError:
-                assert time.monotonic() < deadline, "the server did not start in a minute"
+                assert time.monotonic() < deadline, "the server did not start in 90 seconds"
                 time.sleep(0.2)
-        for content in (
-            {"dataframe_split": {"columns": ["text"], "data": [["fine"], ["dull"]]}},
-            {"dataframe_records": [{"text": "fine"}, {"text": "dull"}]},
-            {"inputs": ["fine", "dull"]},
-            {"inputs": {"text": ["fine", "dull"]}},
-            {"instances": ["fine", "dull"]},
-        ):
+        for content in contents:
             status, answer = ask(content)
             assert status == 200, answer
             assert len(answer["predictions"]) == 2
-            assert set(answer["predictions"][0]) >= {"label", "probability_positive"}
-        status, answer = ask({"inputs": ["fine", " "]})
+        status, answer = ask(wrong)
         assert status == 400
-        assert "row 1 is blank" in answer["message"]
+        assert message in answer["message"]
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
-
-
-def test_a_model_of_several_bundles_gets_them_all_and_its_parameters(
-    experiment: Callable[[Path], AbstractContextManager[mlflow.MlflowClient]], tmp_path: Path
-) -> None:
-    script = tmp_path / "sum_model.py"
-    script.write_text("""
-from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
-from gradual.training.bundle import load_bundle
-
-
-class SumModel(PythonModel):
-    def load_context(self, context):
-        self.weights = sum(
-            float(load_bundle(context.artifacts[name]).state["weight"]) for name in ("one", "two")
-        )
-
-    def predict(self, context, model_input, params=None):
-        return model_input[["number"]] * self.weights * params["factor"]
-
-
-set_model(SumModel())
-""")
-    bundles = {
-        name: Bundle("sum", {}, {"weight": torch.tensor(value)}, {}, {})
-        for name, value in (("one", 1.0), ("two", 2.0))
-    }
-    with experiment(tmp_path), mlflow.start_run():
-        uri = tracking.log_model(
-            bundles,
-            script=script,
-            input_example=pd.DataFrame({"number": [1.5], "count": [3], "word": ["a"]}),
-            output_example=pd.DataFrame({"number": [4.5]}),
-            code=["training"],
-            requirements=["torch", "safetensors"],
-            name="sum",
-            params={"factor": 1.0},
-        )
-        model = mlflow.pyfunc.load_model(uri)
-    types = {c.name: c.type.name for c in model.metadata.signature.inputs.inputs}
-    assert types == {"number": "double", "count": "long", "word": "string"}
-    row = pd.DataFrame({"number": [2.0], "count": [1], "word": ["b"]})
-    assert model.predict(row)["number"].tolist() == [6.0]
-    assert model.predict(row, params={"factor": 10.0})["number"].tolist() == [60.0]
-
-
-def test_a_language_model_goes_on_from_prompts(
-    experiment: Callable[[Path], AbstractContextManager[mlflow.MlflowClient]], tmp_path: Path
-) -> None:
-    texts = ["A fine film, really.", "Dull and far too long."] * 10
-    tokens = tokenize([texts], TokenizerConfig(workers=1))
-    rows = np.arange(20) > 3
-    vocabulary = build_vocabulary(tokens, rows, VocabularyConfig(min_frequency=1))
-    recipe = LanguageModelConfig(
-        model=AWDLSTMConfig(embedding_size=8, hidden_size=8, layers=1),
-        training=TrainingConfig(phases=(Phase(epochs=1, lr=1e-2),), device="cpu"),
-        batch_size=4,
-    )
-    trained, _ = train_language_model(
-        numericalize(tokens, vocabulary), vocabulary, ~rows, recipe,
-        tokenizer=plain(TokenizerConfig(workers=1)),
-    )  # fmt: skip
-    options = {"words": 5, "temperature": 0.7, "min_p": 0.0, "seed": 1}
-    with experiment(tmp_path), mlflow.start_run():
-        uri = tracking.log_language_model(
-            trained, GenerationConfig(prompts=("A fine",), **options),
-            registered_name="prompts", alias="champion",
-        )  # fmt: skip
-        model = mlflow.pyfunc.load_model("models:/prompts@champion")
-        found = tracking.load_registered("models:/prompts@champion", "language_model")
-    assert uri is not None
-    assert found.hash == trained.hash
-    prompts = pd.DataFrame({"prompt": ["A fine", ""]})
-    answer = model.predict(prompts)
-    assert answer["text"].tolist() == [generate(trained, p, **options) for p in ("A fine", "")]
-    changed = {"words": 9, "top_k": 2, "seed": 2}
-    longer = model.predict(prompts, params=changed)["text"]
-    assert longer[0] == generate(trained, "A fine", **(options | changed))
-    with pytest.raises(mlflow.MlflowException, match=r"temperature is -1\.0: give 0 or more"):
-        model.predict(prompts, params={"temperature": -1.0})
-    with pytest.raises(mlflow.MlflowException, match=r"no string in 1 of 2 rows .*position 1"):
-        model.predict(pd.DataFrame({"prompt": pd.Series(["A", None], dtype="object")}))
-
-
-@pytest.mark.parametrize(
-    ("tokenizer", "package"),
-    [
-        ({"unit": "subword"}, "sentencepiece"),
-        ({"unit": "character"}, "wcwidth"),
-        ({"unit": "word", "language": "ja"}, "sudachipy"),
-    ],
-)
-def test_a_text_model_names_the_packages_of_its_tokenizer(
-    tokenizer: dict[str, str], package: str
-) -> None:
-    def bundle(metadata: dict[str, object]) -> Bundle:
-        return Bundle("text_classifier", {}, {}, metadata, {})
-
-    usual = models._text_requirements(bundle({"tokenizer": None}))
-    assert {"spacy", "torch"} <= set(usual)
-    assert package not in usual
-    assert package in models._text_requirements(bundle({}), bundle({"tokenizer": tokenizer}))

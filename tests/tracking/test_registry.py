@@ -1,11 +1,11 @@
+import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import mlflow
-import pandas as pd
 import pytest
-import torch
+from model_bundles import bundle_of
 
 from gradual import tracking
 from gradual.io import BundleDataset
@@ -13,64 +13,47 @@ from gradual.training.bundle import Bundle, BundleError
 
 Experiment = Callable[[Path], AbstractContextManager[mlflow.MlflowClient]]
 
-SCRIPT = """
-from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+KIND = "tabular_baseline"
 
 
-class Echo(PythonModel):
-    def predict(self, context, model_input, params=None):
-        return model_input
-
-
-set_model(Echo())
-"""
-
-
-def bundle(value: float, kind: str = "echo") -> Bundle:
-    return Bundle(kind, {"size": 1}, {"weight": torch.tensor([value])}, {"words": ["é"]}, {})
+def bundle(number: int) -> Bundle:
+    return dataclasses.replace(bundle_of(KIND), dependencies={"made_from": str(number)})
 
 
 @pytest.fixture(scope="module")
-def registry(
-    experiment: Experiment, tmp_path_factory: pytest.TempPathFactory
-) -> AbstractContextManager[mlflow.MlflowClient]:
+def registry(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A registry with two versions of one model; the alias stands at the first."""
-    folder = tmp_path_factory.mktemp("registry")
-    (folder / "echo_model.py").write_text(SCRIPT)
-    table = pd.DataFrame({"text": ["a"]})
-    with experiment(folder), mlflow.start_run():
-        for value, alias in ((1.0, "champion"), (2.0, None)):
-            tracking.log_model(
-                {"echo": bundle(value)}, script=folder / "echo_model.py", input_example=table,
-                output_example=table, code=["training"], requirements=["torch"], name="echo",
-                registered_name="registry_echo", alias=alias,
-            )  # fmt: skip
-    return folder
+    with experiment(tmp_path_factory.mktemp("registry")), mlflow.start_run():
+        for number, alias in ((1, "champion"), (2, None)):
+            registration = tracking.Registration("registry_rich", alias)
+            tracking.log_model(bundle(number), registration=registration)
 
 
 @pytest.mark.usefixtures("registry", "store")
 @pytest.mark.parametrize(
-    ("address", "value"),
-    [("registry_echo@champion", 1.0), ("registry_echo/1", 1.0), ("registry_echo/2", 2.0)],
+    ("address", "number"),
+    [("registry_rich@champion", 1), ("registry_rich/1", 1), ("registry_rich/2", 2)],
 )
-def test_a_registered_model_gives_back_its_bundle(address: str, value: float) -> None:
-    found = BundleDataset(filepath=f"models:/{address}", kind="echo").load()
-    assert found == bundle(value)
-    assert found.hash == bundle(value).hash
-    assert found.origin == f"models:/registry_echo/{int(value)}", "the version, not the alias"
+def test_a_registered_model_gives_back_its_bundle(address: str, number: int) -> None:
+    found = BundleDataset(filepath=f"models:/{address}", kind=KIND).load()
+    assert found.hash == bundle(number).hash
+    assert found.origin == f"models:/registry_rich/{number}", "the version, not the alias"
 
 
 @pytest.mark.usefixtures("registry", "store")
 @pytest.mark.parametrize(
     ("uri", "kind", "message"),
     [
-        ("models:/registry_none@champion", None, r"no model 'registry_none', only .*registry_echo"),
-        ("models:/registry_echo@best", None, r"no alias 'best', only champion \(version 1\)"),
-        ("models:/registry_echo/7", None, "no version 7, only 1, 2"),
-        ("models:/registry_echo", None, "write models:/<name>@<alias>"),
+        ("models:/registry_none@champion", None, r"no model 'registry_none', only .*registry_rich"),
+        ("models:/registry_rich@best", None, r"no alias 'best', only champion \(version 1\)"),
+        ("models:/registry_rich/7", None, "no version 7, only 1, 2"),
+        ("models:/registry_rich", None, "write models:/<name>@<alias>"),
         ("models:/m-123@champion/artifacts", None, "write models:/<name>@<alias>"),
-        ("models:/registry_echo/2", "language_model", "holds echo, where one language_model"),
+        (
+            "models:/registry_rich/2",
+            "language_model",
+            "holds tabular_baseline, where one language_model",
+        ),
     ],
 )
 def test_what_is_not_there_is_refused_with_what_is(
@@ -83,14 +66,8 @@ def test_what_is_not_there_is_refused_with_what_is(
 def test_files_that_are_gone_are_told_from_a_wrong_name(
     experiment: Experiment, tmp_path: Path
 ) -> None:
-    (tmp_path / "echo_model.py").write_text(SCRIPT)
-    table = pd.DataFrame({"text": ["a"]})
     with experiment(tmp_path), mlflow.start_run():
-        tracking.log_model(
-            {"echo": bundle(1.0)}, script=tmp_path / "echo_model.py", input_example=table,
-            output_example=table, code=["training"], requirements=["torch"], name="echo",
-            registered_name="registry_lost",
-        )  # fmt: skip
+        tracking.log_model(bundle(1), registration=tracking.Registration("registry_lost"))
         for path in (tmp_path / "artifacts").rglob("*.safetensors"):
             path.unlink()
         with pytest.raises(BundleError, match=r"version 1\) holds no bundle"):
@@ -98,7 +75,7 @@ def test_files_that_are_gone_are_told_from_a_wrong_name(
 
 
 def test_a_registered_model_is_not_written_to() -> None:
-    dataset = BundleDataset(filepath="models:/registry_echo@champion")
+    dataset = BundleDataset(filepath="models:/registry_rich@champion")
     assert dataset.exists()
     with pytest.raises(Exception, match="is a registered model, which pipelines read"):
-        dataset.save(bundle(1.0))
+        dataset.save(bundle(1))

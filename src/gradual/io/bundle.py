@@ -73,12 +73,10 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
         """Read the bundle; None where `filepath` is null."""
         if self._registered is not None:
             return tracking.load_registered(self._registered, self._kind)
-        return None if self._absent else self._read(Path(self._get_load_path()))
+        return None if self._absent else super().load()
 
     def save(self, data: "Bundle") -> None:
         """Write the bundle, or leave the file as it was and raise."""
-        from gradual.training.bundle import save_bundle
-
         if self._absent:
             raise DatasetError("filepath is null: name a file to save the bundle to")
         if self._registered is not None:
@@ -91,7 +89,7 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
                 f"{self._filepath} is to hold a {self._kind}, but a {data.kind} is saved to it: "
                 "correct `kind` in the catalog, or the node's output"
             )
-        save_bundle(data, Path(self._get_save_path()))
+        super().save(data)
 
     def _read(self, path: Path) -> "Bundle":
         from gradual.training.bundle import load_bundle
@@ -99,7 +97,9 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
         return load_bundle(path, kind=self._kind)
 
     def _write(self, data: "Bundle", path: Path) -> None:
-        raise NotImplementedError("save_bundle is atomic itself")
+        from gradual.training.bundle import save_bundle
+
+        save_bundle(data, path)
 
     def _exists(self) -> bool:
         # Whether a registered model is there its registry says when it is loaded.

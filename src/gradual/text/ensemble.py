@@ -6,14 +6,19 @@ and a backward classifier, averaged, err less than either.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gradual.text.classifier import KIND as MEMBER
 from gradual.text.classifier import Seen, TextClassifier
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
+from gradual.training.modules import check_kind
+
+KIND = "text_ensemble"
 
 
 def check_members(bundles: Sequence[Bundle]) -> None:
@@ -39,6 +44,42 @@ def check_members(bundles: Sequence[Bundle]) -> None:
                 f"classifier 1 of the ensemble reads the columns {columns[0]}, classifier {number} "
                 f"{other}: train both on the same text columns"
             )
+
+
+def ensemble_bundle(members: Sequence[Bundle]) -> Bundle:
+    """Store classifiers as one bundle of kind ``text_ensemble``.
+
+    Raises:
+        ValueError: Their labels or text columns differ.
+    """
+    check_members(members)
+    return Bundle(
+        kind=KIND,
+        config={"members": [member.config for member in members]},
+        state={f"{i}.{name}": t for i, m in enumerate(members) for name, t in m.state.items()},
+        metadata={"members": [member.metadata for member in members]},
+        dependencies={f"{i}": member.hash for i, member in enumerate(members)}
+        | {f"{i}.{name}": h for i, m in enumerate(members) for name, h in m.dependencies.items()},
+    )
+
+
+def members_of(bundle: Bundle) -> list[Bundle]:
+    """Return the classifiers that `ensemble_bundle` stored.
+
+    Raises:
+        ValueError: The bundle is no ensemble.
+    """
+    check_kind(bundle, KIND)
+
+    def of(number: int, items: Mapping[str, Any]) -> dict[str, Any]:
+        start = f"{number}."
+        return {n.removeprefix(start): v for n, v in items.items() if n.startswith(start)}
+
+    parts = zip(bundle.config["members"], bundle.metadata["members"], strict=True)
+    return [
+        Bundle(MEMBER, config, of(i, bundle.state), metadata, of(i, bundle.dependencies))
+        for i, (config, metadata) in enumerate(parts)
+    ]
 
 
 class TextEnsemble:

@@ -11,6 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -156,6 +158,51 @@ def generate_words(
         words = [vocabulary.words[i] for i in (*start, *ids)]
         texts.append(words[::-1] if reads_backwards(bundle) else words)
     return texts
+
+
+def next_words(
+    bundle: Bundle,
+    prompts: Sequence[str],
+    n: int = 10,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    allowed_rules: Collection[str] = (),
+) -> pd.DataFrame:
+    """Return the most probable next words of each prompt, of a backwards model the words before it.
+
+    Args:
+        bundle: The language model.
+        prompts: Raw texts; "" lets the model begin.
+        n: Words for each.
+        device: "auto" or a torch device.
+        precision: "auto", "float32" or "bfloat16".
+        allowed_rules: Rules of your own that the model's tokenizer may import and call.
+
+    Returns:
+        `row` (of the prompt, from 0), `prompt`, `rank` (from 1), `word` and `probability`, which is
+        that among all words of the vocabulary.
+
+    Raises:
+        ValueError: The bundle is no language model, or `n` is below 1.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}: ask for at least 1 word")
+    model = language_model_from_bundle(bundle).to(resolve_device(device))
+    vocabulary, starts = vocabulary_of(bundle), _prompt_ids(bundle, prompts, allowed_rules)
+    with inference(model, precision) as used:
+        output, _ = _read(model, starts, model.encoder.draw(1), used)
+        best = model.logits(output).float().softmax(1).topk(min(n, len(vocabulary)))
+    rows, ranks = np.indices(best.indices.shape)
+    return pd.DataFrame(
+        {
+            "row": rows.ravel(),
+            "prompt": [prompts[row] for row in rows.ravel()],
+            "rank": ranks.ravel() + 1,
+            "word": [vocabulary.words[i] for i in best.indices.ravel().tolist()],
+            "probability": best.values.ravel().cpu().numpy().astype(np.float64),
+        }
+    )
 
 
 def _prompt_ids(

@@ -6,13 +6,7 @@ MLflow only where one can be: nodes, notebooks and tests call these functions un
 
 import os
 
-from gradual.tracking.collab import log_recommender
-from gradual.tracking.model import (
-    log_language_model,
-    log_model,
-    log_text_classifier,
-    log_text_ensemble,
-)
+from gradual.tracking.model import log_model
 from gradual.tracking.registration import Registration
 from gradual.tracking.registry import load_registered
 from gradual.tracking.run import (
@@ -25,7 +19,6 @@ from gradual.tracking.run import (
     namespace,
     set_tags,
 )
-from gradual.tracking.tabular import log_tabular_model
 
 # Read when MLflow is imported: nothing is to be reported to its makers, nor waited for offline.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -36,15 +29,10 @@ __all__ = [
     "flatten",
     "load_registered",
     "log_artifact",
-    "log_language_model",
     "log_metrics",
     "log_model",
     "log_params",
-    "log_recommender",
     "log_results",
-    "log_tabular_model",
-    "log_text_classifier",
-    "log_text_ensemble",
     "namespace",
     "set_tags",
 ]

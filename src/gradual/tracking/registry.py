@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 SCHEME = "models:/"
 
 _URI = re.compile(rf"{SCHEME}(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+_LOGGED = re.compile(rf"{SCHEME}m-\w+")
 _SHOWN = 10
 
 
 def load_registered(uri: str, kind: str | None = None) -> Bundle:
-    """Read the bundle of a registered model.
+    """Read the bundle of a model that MLflow has.
 
     Args:
         uri: `models:/<name>@<alias>` or `models:/<name>/<version>`, in the registry that belongs
-            to the tracking server in use.
-        kind: Kind that the bundle must be of; None accepts any, if the model has only one.
+            to the tracking server in use, or `models:/m-…`, a logged model.
+        kind: Kind that the bundle must be of; None accepts any.
 
     Returns:
         The bundle; its `origin` is `models:/<name>/<version>`, so that what was used can be told
@@ -39,19 +40,22 @@ def load_registered(uri: str, kind: str | None = None) -> Bundle:
     from gradual.training.bundle import BundleError, load_bundle
 
     match = _URI.fullmatch(uri)
-    if match is None:
+    if match is None and not _LOGGED.fullmatch(uri):
         raise BundleError(
             f"{uri} is no registered model: write {SCHEME}<name>@<alias>, for example "
-            f"{SCHEME}wikitext_language_model@champion, or {SCHEME}<name>/<version>"
+            f"{SCHEME}wikitext_language_model@champion, or {SCHEME}<name>/<version>, "
+            f"or the model_uri of a logged one ({SCHEME}m-…)"
         )
-    name, version = match["name"], _version(mlflow.MlflowClient(), **match.groupdict())
-    origin = f"{SCHEME}{name}/{version}"
+    origin, whose = uri, uri
+    if match is not None:
+        version = _version(mlflow.MlflowClient(), **match.groupdict())
+        origin, whose = f"{SCHEME}{match['name']}/{version}", f"{uri} (version {version})"
     with tempfile.TemporaryDirectory() as folder:
         try:
             model = Path(mlflow.artifacts.download_artifacts(origin, dst_path=folder))
         except (mlflow.MlflowException, OSError) as error:
             raise BundleError(
-                f"{uri} (version {version}) cannot be fetched ({error}): its files have been moved "
+                f"{whose} cannot be fetched ({error}): its files have been moved "
                 "or deleted; register it anew with the pipeline that makes it"
             ) from error
         bundles = [load_bundle(path) for path in sorted(model.glob("artifacts/*.safetensors"))]
@@ -59,7 +63,7 @@ def load_registered(uri: str, kind: str | None = None) -> Bundle:
     fitting = [bundle for bundle in bundles if kind in (None, bundle.kind)]
     if len(fitting) != 1:
         raise BundleError(
-            f"{uri} (version {version}) holds {', '.join(kinds) or 'no bundle'}, where one "
+            f"{whose} holds {', '.join(kinds) or 'no bundle'}, where one "
             f"{kind or 'bundle'} is needed: name another model"
         )
     return dataclasses.replace(fitting[0], origin=origin)

@@ -44,8 +44,13 @@ class Bundle:
 
     @property
     def hash(self) -> str:
-        """SHA-256 over kind, configuration, weights, metadata and dependencies (hexadecimal)."""
-        return content_hash(self.state, _text(self))
+        """SHA-256 over kind, configuration, weights, metadata and dependencies (hexadecimal).
+
+        The metadata's `settings`, how a model answers unless a caller says otherwise, do not count:
+        what was made from it stays valid when they change.
+        """
+        learned = {name: value for name, value in self.metadata.items() if name != "settings"}
+        return content_hash(self.state, _text(replace(self, metadata=learned)))
 
 
 def save_bundle(bundle: Bundle, path: Path) -> None:

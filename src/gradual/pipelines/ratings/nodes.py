@@ -274,11 +274,10 @@ def log_model(
     recommender: Bundle, registration: RootModel[tracking.Registration]
 ) -> dict[str, str | None]:
     """Log the recommender as an MLflow model: users to lists, pairs to scores."""
-    uri = tracking.log_recommender(
+    uri = tracking.log_model(
         recommender,
-        n=recommender.metadata["settings"]["n"],
-        registered_name=registration.root.registered_name,
-        alias=registration.root.alias,
+        registration=registration.root,
+        name="recommender",
     )
     return {"model_uri": uri}
 

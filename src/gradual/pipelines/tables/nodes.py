@@ -225,11 +225,11 @@ def log_model(
 ) -> dict[str, str | None]:
     """Log the chosen model as an MLflow model that takes raw rows."""
     columns = model_from_bundle(model).preprocessor.config.columns.names
-    uri = tracking.log_tabular_model(
+    uri = tracking.log_model(
         model,
         input_example=json_like(table.select(columns).slice(0, 3)),
-        registered_name=registration.root.registered_name,
-        alias=registration.root.alias,
+        registration=registration.root,
+        name="model",
     )
     return {"model_uri": uri}
 

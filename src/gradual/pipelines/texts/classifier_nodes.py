@@ -200,11 +200,20 @@ def write_report(
 
 
 def log_model(
-    classifier: Bundle, documents: pa.Table, config: RootModel[DocumentsConfig]
+    classifier: Bundle,
+    documents: pa.Table,
+    config: RootModel[DocumentsConfig],
+    tokenizer: RootModel[TokenizerConfig],
 ) -> dict[str, str | None]:
     """Log the classifier as an MLflow model that takes raw texts, its text columns by name."""
     example = documents.select(config.root.text_columns).slice(0, 3).to_pandas()
-    return {"model_uri": tracking.log_text_classifier(classifier, input_example=example)}
+    uri = tracking.log_model(
+        classifier,
+        input_example=example,
+        name="classifier",
+        allowed_rules=tokenizer.root.all_rules,
+    )
+    return {"model_uri": uri}
 
 
 def predict_new_rows(

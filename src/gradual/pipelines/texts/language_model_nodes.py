@@ -174,13 +174,23 @@ def register(
     language_model: Bundle,
     config: RootModel[tracking.Registration],
     writing: RootModel[GenerationConfig],
+    tokenizer: RootModel[TokenizerConfig],
 ) -> dict[str, str | None]:
     """Log the language model as an MLflow model that takes prompts, and register it."""
-    uri = tracking.log_language_model(
+    chosen = writing.root
+    uri = tracking.log_model(
         language_model,
-        writing.root,
-        registered_name=config.root.registered_name,
-        alias=config.root.alias,
+        input_example=pd.DataFrame({"prompt": list(chosen.prompts)}),
+        registration=config.root,
+        name="language_model",
+        allowed_rules=tokenizer.root.all_rules,
+        settings={
+            "words": chosen.words,
+            "temperature": chosen.temperature,
+            "min_p": chosen.min_p,
+            "top_k": chosen.top_k or 0,
+            "seed": chosen.seed,
+        },
     )
     return {"model_uri": uri, **dataclasses.asdict(config.root)}
 

@@ -53,7 +53,10 @@ def create_ensemble_pipeline() -> Pipeline:
             ),
             Node(
                 func=ensemble_nodes.log_model,
-                inputs=["forward_classifier", "backward_classifier", "documents"],
+                inputs=[
+                    *("forward_classifier", "backward_classifier", "documents"),
+                    "params:tokenizer",
+                ],
                 outputs="logged_model",
                 name="log_ensemble_model",
             ),
@@ -291,7 +294,10 @@ def _language_model_report() -> Pipeline:
             ),
             Node(
                 func=language_nodes.register,
-                inputs=["language_model", "params:registration", "params:generation"],
+                inputs=[
+                    *("language_model", "params:registration", "params:generation"),
+                    "params:tokenizer",
+                ],
                 outputs="logged_model",
                 name="register_language_model",
             ),
@@ -368,7 +374,7 @@ def _classifier(language_model: str | None = None) -> Pipeline:
             ),
             Node(
                 func=classifier_nodes.log_model,
-                inputs=["classifier", "documents", "params:documents"],
+                inputs=["classifier", "documents", "params:documents", "params:tokenizer"],
                 outputs="logged_model",
                 name="log_classifier_model",
             ),
