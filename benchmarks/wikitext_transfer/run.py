@@ -29,7 +29,7 @@ from pydantic import TypeAdapter
 
 from gradual.configuration.loader import ConfigLoader
 from gradual.io import BundleDataset, CorpusDataset, VocabularyDataset
-from gradual.results.classification import wilson_interval
+from gradual.results.scores import wilson
 from gradual.settings import CONFIG_LOADER_ARGS
 from gradual.text.classifier import ClassifierConfig, predict_probabilities, train_classifier
 from gradual.text.language_model import LanguageModelConfig, train_language_model
@@ -145,7 +145,7 @@ def to_markdown(lesson: Lesson, results: dict[str, dict[str, Any]]) -> str:
     tests = len(lesson.truth)
 
     def accuracy(right: float, n: int) -> str:
-        low, high = wilson_interval(right, n)
+        low, high = wilson(right, n)
         return f"{100 * right / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
     lines = [

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -116,3 +116,23 @@ def test_unknown_names_are_answered_with_the_known_ones():
         metric_named("acuracy")
     with pytest.raises(ValueError, match=r"'classes'.*binary"):
         metrics_of("classes")
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), n=st.integers(1, 60), k=st.integers(2, 5))
+def test_scores_stay_in_range_and_do_not_depend_on_the_order_of_rows(seed, n, k):
+    rng = np.random.default_rng(seed)
+    found, truth = rng.dirichlet(np.ones(k), n), rng.integers(k, size=n)
+    order = rng.permutation(n)
+    for metric in metrics_of("binary"):
+        score = metric.score(truth, found)
+        again = metric.score(truth[order], found[order])
+        assert (score is None) == (again is None)
+        if score is not None:
+            assert score.value >= 0
+            assert metric.name == "log_loss" or score.value <= 1
+            assert again.value == pytest.approx(score.value, abs=1e-12)
+
+
+def test_certain_and_wrong_costs_a_finite_loss():
+    assert 30 < value("log_loss", np.array([0]), np.array([[0.0, 1.0]])) < 40

@@ -4,6 +4,7 @@ import pytest
 
 from gradual.results.predictions import (
     BASELINE,
+    check_scored,
     choose_examples,
     classes_of,
     excerpt,
@@ -77,3 +78,28 @@ def test_excerpt_keeps_both_ends() -> None:
 def test_lengths_must_fit() -> None:
     with pytest.raises(ValueError, match="texts: 1 values for 2"):
         predictions_table(np.arange(2), ["a", "b"], np.full((2, 2), 0.5), ["a", "b"], texts=["one"])
+
+
+BINARY = ["negative", "positive"]
+GOOD = np.array([[0.5, 0.5], [0.2, 0.8]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "classes", "message"),
+    [
+        (["negative", "neutral"], GOOD, BINARY, "row 1 has 'neutral'"),
+        (["negative", None], GOOD, BINARY, "row 1 has None"),
+        (["negative"], GOOD, BINARY, "shape"),
+        (["negative", "positive"], GOOD[:, :1], BINARY, "shape"),
+        ([], np.empty((0, 2)), BINARY, "no rows"),
+        (["negative", "positive"], [[0.5, 0.5], [np.nan, 1]], BINARY, "row 1 .* not finite"),
+        (["negative", "positive"], [[0.5, 0.5], [-0.5, 1.5]], BINARY, "row 1 has a negative"),
+        (["negative", "positive"], [[0.5, 0.9], [0.5, 0.5]], BINARY, "row 0 has a sum"),
+        (["a", "a"], GOOD, ["a", "a"], "two different names"),
+    ],
+)
+def test_input_that_does_not_fit_is_refused(
+    labels: list[str], probabilities: object, classes: list[str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_scored(labels, np.asarray(probabilities), classes)

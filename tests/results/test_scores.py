@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import norm
 
 from gradual.results.scores import (
@@ -34,25 +36,48 @@ def test_a_perfect_share_is_not_certain():
     assert low == pytest.approx(0.8389, abs=1e-4)
 
 
-def test_the_influences_variance_is_delongs():
-    # The example of pROC's documentation in small: both sides' placement values by hand.
-    positive = np.array([True, True, True, False, False, False, False])
-    scores = np.array([0.9, 0.6, 0.4, 0.5, 0.3, 0.2, 0.6])
-    above = np.array(
-        [
-            (s > scores[~positive]).mean() + (s == scores[~positive]).mean() / 2
-            for s in scores[positive]
-        ]
-    )
-    below = np.array(
-        [
-            (scores[positive] > s).mean() + (scores[positive] == s).mean() / 2
-            for s in scores[~positive]
-        ]
-    )
+def test_the_influences_variance_is_delongs(rng):
+    """Compared with the definition, pair by pair (DeLong et al. 1988, equations 4 to 6)."""
+    positive = rng.random(40) < 0.4
+    scores = np.round(rng.normal(size=40) + positive, 1)  # with ties
+    pairs = scores[positive][:, None] - scores[~positive][None, :]
+    kernel = (pairs > 0) + 0.5 * (pairs == 0)
+    m, n = kernel.shape
+    variance = kernel.mean(axis=1).var(ddof=1) / m + kernel.mean(axis=0).var(ddof=1) / n
     area = area_under_roc(positive, scores)
-    assert area.value == pytest.approx(above.mean())
-    assert area.row_variance == pytest.approx(above.var(ddof=1) / 3 + below.var(ddof=1) / 4)
+    assert area.value == pytest.approx(kernel.mean())
+    assert area.row_variance == pytest.approx(variance)
+
+
+def test_an_areas_interval_covers_the_true_one_as_often_as_it_says(rng):
+    positive = np.arange(120) < 50
+    truth = 0.5 * (1 + math.erf(1 / 2))  # N(1, 1) against N(0, 1)
+    hits = 0
+    for _ in range(400):
+        score = area_under_roc(positive, rng.normal(size=120) + positive)
+        low, high = interval(score, "delong", "share")
+        hits += low <= truth <= high
+    assert 0.92 <= hits / 400 <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "expected"),
+    [(0, 10, (0.0, 0.2775)), (10, 10, (0.7225, 1.0)), (81, 263, (0.2553, 0.3662))],
+)
+def test_wilsons_interval_has_the_published_values(
+    successes: int, n: int, expected: tuple[float, float]
+) -> None:
+    """81 of 263 is the example of Newcombe 1998, table I."""
+    assert wilson(successes, n) == pytest.approx(expected, abs=1e-4)
+
+
+@given(n=st.integers(1, 10_000), share=st.floats(0, 1), confidence=st.floats(0.5, 0.999))
+def test_wilsons_interval_holds_the_share_and_stays_in_range(
+    n: int, share: float, confidence: float
+) -> None:
+    successes = round(share * n)
+    low, high = wilson(successes, n, confidence)
+    assert 0 <= low <= successes / n <= high <= 1
 
 
 @pytest.mark.parametrize("certain", [0.0, 1.0])

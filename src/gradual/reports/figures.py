@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from sklearn.metrics import roc_curve
 
-from gradual.results.classification import calibration_table, expected_calibration_error
+from gradual.results.calibration import calibration_table, expected_calibration_error
 from gradual.results.decisions import above, coverage_curve
 from gradual.results.metrics import metric_named
 from gradual.results.predictions import BASELINE, PROBABILITY, classes_of, probabilities_of

@@ -3,16 +3,94 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from gradual.results.classification import check_scored
 from gradual.results.decisions import above
 
 PROBABILITY = "probability_"
 BASELINE = "baseline_probability_"
 MOST_WRONG, MOST_RIGHT, MOST_UNCERTAIN = "most wrong", "most right", "most uncertain"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labels and probabilities that fit together.
+
+    Attributes:
+        truth: ``(n,)`` index of each row's class.
+        probabilities: ``(n, classes)`` float64, every row sums to 1.
+        classes: Names of the columns.
+    """
+
+    truth: np.ndarray
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """``(n,)`` index of the most probable class; the first one where several are."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def correct(self) -> np.ndarray:
+        """``(n,)`` whether the most probable class is the row's own."""
+        return self.predicted == self.truth
+
+
+def check_scored(
+    labels: Sequence[str] | np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
+) -> Labelled:
+    """Check that labels and probabilities fit together.
+
+    Args:
+        labels: ``(n,)`` class name of each row.
+        probabilities: ``(n, classes)`` probabilities, one row per label.
+        classes: Class names, in the order of the columns.
+
+    Returns:
+        Indices and renormalised probabilities in double precision.
+
+    Raises:
+        ValueError: For no rows, wrong shapes, labels that are not among the classes,
+            probabilities that are not finite, negative or do not sum to one.
+    """
+    names = tuple(str(name) for name in classes)
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise ValueError(f"classes: need at least two different names, got {list(names)}.")
+    values = np.asarray(probabilities, dtype=np.float64)
+    truth_names = np.asarray(labels, dtype=object)
+    expected = (len(truth_names), len(names))
+    if truth_names.ndim != 1 or values.shape != expected:
+        raise ValueError(
+            f"probabilities: shape {values.shape} does not fit {truth_names.shape} labels and "
+            f"{len(names)} classes; expected {expected}."
+        )
+    if len(values) == 0:
+        raise ValueError("labels: no rows to score; check the split that chose them.")
+    index = {name: position for position, name in enumerate(names)}
+    for row, label in enumerate(truth_names):
+        if label not in index:
+            raise ValueError(
+                f"labels: row {row} has {label!r}, which is not among the classes {list(names)}."
+            )
+    finite = np.isfinite(values).all(axis=1)
+    totals = values.sum(axis=1)
+    for problem, good in (
+        ("a value that is not finite", finite),
+        ("a negative value", ~finite | (values >= 0).all(axis=1)),
+        ("a sum that is not 1", ~finite | (np.abs(totals - 1) < 1e-2)),
+    ):
+        if not good.all():
+            row = int(np.flatnonzero(~good)[0])
+            raise ValueError(
+                f"probabilities: row {row} has {problem}: {values[row].tolist()}; give the output "
+                "of a softmax over the classes."
+            )
+    truth = np.array([index[label] for label in truth_names], dtype=np.int64)
+    return Labelled(truth, values / totals[:, None], names)
 
 
 def predictions_table(
