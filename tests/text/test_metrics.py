@@ -43,15 +43,15 @@ def test_answers_are_counted_where_the_classifier_may_not_tell() -> None:
     scored, rows = score_predictions(table, source="s", part="test")
     own = means(rows, "test", ANSWERED).set_index(["model", "metric"])
     sure = table["answered"]
-    assert own.loc[("classifier", "coverage"), "value"] == sure.mean()
-    assert own.loc[("classifier", "coverage"), "rows"] == ROWS
+    assert own.loc[("classifier", "answer_share"), "value"] == sure.mean()
+    assert own.loc[("classifier", "answer_share"), "rows"] == ROWS
     assert own.loc[("classifier", "accuracy"), "value"] == table["correct"][sure].mean()
     assert own.loc[("classifier", "accuracy"), "rows"] == sure.sum()
     headline = summarise(scored, rows)["headline"]
     assert f"It answers {100 * sure.mean():.1f} %" in headline
     assert "rightly." in headline
     _, none = score_predictions(predictions(0, abstain_below=1.0), source="s", part="test")
-    assert means(none, "test", ANSWERED)["metric"].tolist() == ["coverage"]
+    assert means(none, "test", ANSWERED)["metric"].tolist() == ["answer_share"]
 
 
 def test_three_scores_stand_beside_the_baseline_with_paired_differences() -> None:
@@ -94,8 +94,8 @@ def test_scores_of_labels_are_scikit_learns() -> None:
         own = own[own["model"] == "classifier"].set_index("metric")
         for name, expected in (
             ("label_f1", f1_score(truth[:, k], predicted[:, k])),
-            ("precision", precision_score(truth[:, k], predicted[:, k])),
-            ("recall", recall_score(truth[:, k], predicted[:, k])),
+            ("label_precision", precision_score(truth[:, k], predicted[:, k])),
+            ("label_recall", recall_score(truth[:, k], predicted[:, k])),
             ("label_auc", roc_auc_score(truth[:, k], values[:, k])),
         ):
             assert own.loc[name, "value"] == pytest.approx(expected)

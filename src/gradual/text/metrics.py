@@ -104,18 +104,17 @@ def _label_auc(truth: np.ndarray, found: MultiLabelAnswers) -> Score | None:
     return area_under_roc(truth[:, 0].astype(bool), found.probabilities[:, 0])
 
 
+_WILSON: Any = {"unit": "share", "interval": "wilson"}
+
 register(
     Metric("perplexity", "Perplexity", ("words",), _perplexity, better="lower", scale="positive"),
     Metric("word_accuracy", "Next word right", ("words",), _word_accuracy, unit="share"),
     Metric("label_f1", "F1", ("label",), _label_f1),
-    Metric("precision", "Precision", ("label",), _label_share(1), unit="share", interval="wilson"),
-    Metric("recall", "Recall", ("label",), _label_share(2), unit="share", interval="wilson"),
+    Metric("label_precision", "Precision", ("label",), _label_share(1), **_WILSON),
+    Metric("label_recall", "Recall", ("label",), _label_share(2), **_WILSON),
     Metric("label_auc", "ROC AUC", ("label",), _label_auc, interval="delong"),
-    Metric(
-        "coverage", "Rows answered", (), lambda _, found: of_means(found), unit="share",
-        interval="wilson",
-    ),
-)  # fmt: skip
+    Metric("answer_share", "Rows answered", (), lambda _, found: of_means(found), **_WILSON),
+)
 
 
 # ------------------------------------------------------------------------------------- scoring
@@ -191,7 +190,7 @@ def score_predictions(
     if "answered" in predictions:
         score = partial(score, slice=ANSWERED)
         rows = predictions["answered"].to_numpy(bool)
-        coverage = score([Answers(model, rows)], rows, "", metrics=[METRICS["coverage"]])
+        coverage = score([Answers(model, rows)], rows, "", metrics=[METRICS["answer_share"]])
         frames.append(coverage.frame)
         if rows.any():
             own = [Answers(name, of_model[rows]) for name, of_model in found.items()]
@@ -262,7 +261,10 @@ def summarise(
         value = metric.show(value_of(scores, other, scored.by)["value"])
         headline += f"; {NAMES[other]} {value}, difference {gap}"
     answered = scores[(scores["slice"] == ANSWERED) & (scores["part"] == "test")]
-    for name, words in (("coverage", ". It answers {} of the rows"), ("accuracy", ", {} rightly")):
+    for name, words in (
+        ("answer_share", ". It answers {} of the rows"),
+        ("accuracy", ", {} rightly"),
+    ):
         own = answered[(answered["model"] == model) & (answered["metric"] == name)]
         for one in own[["metric", "value", "low", "high"]].itertuples(index=False, name=None):
             headline += words.format(score_text(*one))
