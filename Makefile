@@ -69,5 +69,4 @@ lock:  ## Resolve pyproject.toml anew into the two lock files
 	bash scripts/lock.sh $(PYTHON)
 
 clean:  ## Remove everything that runs have made (raw data, mlflow.db and .venv stay)
-	rm -rf data/0[2-8]_*/* data/lesson data/full data/tiny .pytest_cache .mypy_cache .ruff_cache htmlcov .coverage
-	git checkout -q -- data
+	rm -rf data/0[2-8]_*/* data/lesson data/full data/tiny logs .pytest_cache .mypy_cache .ruff_cache htmlcov .coverage

@@ -1,25 +1,56 @@
 """Kedro hooks of the project."""
 
+import logging
+
 from kedro.framework import project
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
+from gradual.configuration.checks import check_inputs
 from gradual.configuration.loader import ConfigLoader
 from gradual.tracking.kedro_hook import TrackingHook
 
 __all__ = ["ConfigurationHook", "TrackingHook"]
 
+logger = logging.getLogger(__name__)
+
+ANSWERING = {"predict", "prediction"}  # tags of the nodes whose outputs somebody has asked for
+
 
 class ConfigurationHook:
     """Makes the pipelines from what the session's environment and ``--params`` say."""
 
+    def __init__(self) -> None:
+        self._loader: ConfigLoader | None = None
+        self._catalog: CatalogProtocol | None = None
+
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Hand the config loader to the registry; pipelines of an earlier session are forgotten."""
-        if not isinstance(context.config_loader, ConfigLoader):
+        loader = context.config_loader
+        self._loader = loader if isinstance(loader, ConfigLoader) and loader.sources else None
+        if self._loader is None:
             return
         from gradual import pipeline_registry  # reads the settings, which name this hook
 
-        pipeline_registry.use(context.config_loader)
+        pipeline_registry.use(self._loader)
         if project.PACKAGE_NAME is not None:
             project.pipelines.configure(f"{project.PACKAGE_NAME}.pipeline_registry")
+
+    @hook_impl(tryfirst=True)  # before a run is tracked
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Check that what the pipeline reads is there."""
+        self._catalog = catalog
+        if self._loader is not None:
+            check_inputs(self._loader, project.pipelines, pipeline, catalog)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        """Say where the answers to new rows lie."""
+        if self._catalog is not None and node.tags & ANSWERING:
+            path = getattr(self._catalog.get(dataset_name), "_filepath", None)
+            if path is not None:
+                logger.info("%s is in %s", dataset_name, path)

@@ -4,6 +4,7 @@ import logging
 import warnings
 
 from gradual.configuration.loader import ConfigLoader
+from gradual.configuration.session import Context, Session
 from gradual.hooks import ConfigurationHook, TrackingHook
 
 # The project's hook is kedro-mlflow's with readable parameters, so the plugin's own, which installs
@@ -12,6 +13,8 @@ from gradual.hooks import ConfigurationHook, TrackingHook
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-mlflow")
 HOOKS = (ConfigurationHook(), TrackingHook())
 
+CONTEXT_CLASS = Context
+SESSION_CLASS = Session
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -1,6 +1,6 @@
 """The config loader: `conf/` read as sources, recipes and artifacts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
@@ -51,12 +51,11 @@ class ConfigLoader(OmegaConfigLoader):
             config: dict[str, Any] = super().__getitem__(key)
             return config
         if key not in self._read:
-            config = super().__getitem__(key)
             if key == "parameters":
-                config = merge(config, self.runtime_params or {})
-            if self.sources:
-                worked_in = self._parameters if key == "parameters" else self._catalog
-                config = worked_in(config)
+                config = self._parameters(self.written) if self.sources else self.written
+            else:
+                config = super().__getitem__(key)
+                config = self._catalog(config) if self.sources else config
             self._read[key] = config
         return deepcopy(self._read[key])
 
@@ -69,6 +68,11 @@ class ConfigLoader(OmegaConfigLoader):
     def runs(self) -> dict[str, Run]:
         """Sources and their variants by name."""
         return runs_of(self.sources)
+
+    @cached_property
+    def written(self) -> dict[str, Any]:
+        """What the files and ``--params`` say of each source or variant, without its recipe."""
+        return merge(super().__getitem__("parameters"), self.runtime_params or {})
 
     def recipe_of(self, source: Source, name: str | None = None) -> dict[str, Any]:
         """Return the parameters of a recipe for that source's kind.
@@ -110,7 +114,7 @@ class ConfigLoader(OmegaConfigLoader):
         for name in written:
             if name not in runs and not name.startswith("_"):
                 raise ConfigurationError(
-                    f"{self._file_of(name)}: {name} is no source.{nearest(name, runs)} Sources are "
+                    f"{self.file_of(name)}: {name} is no source.{nearest(name, runs)} Sources are "
                     f"listed in conf/base/sources.yml, each with its kind: `{name}: tables`"
                 )
         merged: dict[str, Any] = {}
@@ -127,19 +131,20 @@ class ConfigLoader(OmegaConfigLoader):
     def _of_source(self, source: Source, written: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(written, Mapping):
             raise ConfigurationError(
-                f"{self._file_of(source.name)}: {source.name} is {written!r}: write a mapping of "
+                f"{self.file_of(source.name)}: {source.name} is {written!r}: write a mapping of "
                 "groups of parameters"
             )
         return merge(self.recipe_of(source, written.get("recipe")), written)
 
-    def _file_of(self, name: str) -> str:
-        if name in (self.runtime_params or {}):
+    def file_of(self, *keys: str) -> str:
+        """Return the file that says something of these keys, one in another, or `--params`."""
+        if _holds(self.runtime_params or {}, keys):
             return "--params"
         base, env, *_ = self._read_raw_config("parameters")
         for path, config in [*env.items(), *base.items()]:
-            if name in config:
+            if _holds(config, keys):
                 return str(path.relative_to(Path(self.conf_source).parent))
-        raise KeyError(name)
+        return f"conf/base/{keys[0]}/parameters.yml"
 
     # Kedro merges --params into the files of each environment before it merges environments;
     # here they come last, and environments merge by the rule that recipes and sources do.
@@ -156,6 +161,15 @@ class ConfigLoader(OmegaConfigLoader):
         if key == "parameters":
             return merge(config, env_config)
         return super()._merge_configs(config, env_config, key, env_path)
+
+
+def _holds(config: Any, keys: Sequence[str]) -> bool:
+    """Whether there is something under these keys, one in another."""
+    for key in keys:
+        if not isinstance(config, Mapping) or key not in config:
+            return False
+        config = config[key]
+    return True
 
 
 def _recipes_key(kind: str) -> str:

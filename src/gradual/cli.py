@@ -1,0 +1,11 @@
+"""The project's own commands beside Kedro's, loaded when they are called."""
+
+from kedro.framework.cli.utils import LazyGroup
+
+cli = LazyGroup(
+    name="gradual",
+    lazy_subcommands={
+        "run": "gradual.configuration.commands.run",
+        "gradual": "gradual.configuration.commands.gradual",
+    },
+)

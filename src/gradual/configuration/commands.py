@@ -1,0 +1,132 @@
+"""``kedro run``, whose errors end the log as one message, and ``kedro gradual …``."""
+
+import copy
+import functools
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import yaml
+from kedro.framework.cli import project as kedro_commands
+from kedro.framework.cli.utils import env_option
+from kedro.framework.project import pipelines, settings
+from kedro.framework.startup import ProjectMetadata
+from kedro.io.catalog_config_resolver import CatalogConfigResolver
+
+from gradual.configuration.checks import groups_of, pipelines_of
+from gradual.configuration.errors import ConfigurationError, nearest
+from gradual.configuration.loader import ConfigLoader
+
+logger = logging.getLogger("gradual")
+LOGS = Path("logs")
+
+
+def told(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the command with its errors as one message at the end of the log.
+
+    The traceback goes to a file that the message names; the exit status is 1.
+    """
+
+    @functools.wraps(callback)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        # Kedro logs a node's error as well, above its advice on how to go on.
+        logging.getLogger("kedro.pipeline.node").addFilter(_is_no_error)
+        logging.getLogger("kedro.validation.parameter_validator").addFilter(_is_no_error)
+        try:
+            return callback(*args, **kwargs)
+        except click.ClickException:
+            raise
+        except ConfigurationError as error:
+            logger.error("%s", error)
+            sys.exit(1)
+        except Exception as error:
+            logger.error("%s\n(traceback: %s)", message_of(error), _keep_traceback(error))
+            sys.exit(1)
+
+    return run
+
+
+def message_of(error: BaseException) -> str:
+    """Return an error's message; with its type, if nobody wrote it for a reader."""
+    text = str(error).strip()
+    if text and isinstance(error, ValueError | OSError | RuntimeError | ImportError):
+        return text
+    if text and type(error).__module__.startswith(("gradual", "kedro")):
+        return text
+    return f"{type(error).__name__}: {text}"
+
+
+def _is_no_error(record: logging.LogRecord) -> bool:
+    return record.levelno < logging.ERROR
+
+
+def _keep_traceback(error: BaseException) -> Path:
+    LOGS.mkdir(exist_ok=True)
+    path = LOGS / time.strftime("error_%Y-%m-%d_%H-%M-%S.log")
+    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return path
+
+
+run = copy.copy(kedro_commands.run)
+run.callback = told(cast("Callable[..., Any]", kedro_commands.run.callback))
+
+
+@click.group()
+def gradual() -> None:
+    """Look at sources as they are configured."""
+
+
+@gradual.command()
+@click.argument("source")
+@env_option
+@click.pass_obj
+@told
+def show(metadata: ProjectMetadata, source: str, env: str | None) -> None:
+    r"""Print what becomes of a SOURCE: its pipelines, parameters and files.
+
+    SOURCE is a name in conf/base/sources.yml, or a variant such as imdb_backwards. The parameters
+    are those that its nodes get: the recipe, under what the source's files and the environment say.
+    The output is YAML.
+
+    \b
+    kedro gradual show adult
+    kedro gradual show imdb_backwards --env=full
+    """
+    with settings.SESSION_CLASS.create(metadata.project_path, env=env) as session:
+        loader = session.load_context().config_loader
+    runs = loader.runs
+    if source not in runs:
+        raise ConfigurationError(
+            f"there is no source {source}.{nearest(source, runs)} conf/base/sources.yml lists "
+            f"them; with their variants they are {', '.join(runs)}"
+        )
+    made = {name: pipelines[name] for name in pipelines_of(runs[source])}
+    own = f"{source}."
+    names = [name for name, each in made.items() if any(d.startswith(own) for d in each.datasets())]
+    groups = groups_of(made[name] for name in names).get(source, {})
+    parameters = loader["parameters"][source]
+    said = {
+        "source": source,
+        "kind": runs[source].source.kind,
+        "pipelines": names,
+        "parameters": {source: {name: parameters.get(name) for name in sorted(groups)}},
+        "files": _files({d for name in names for d in made[name].datasets()}, own, loader),
+    }
+    click.echo(yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120), nl=False)
+
+
+def _files(datasets: Iterable[str], prefix: str, loader: ConfigLoader) -> dict[str, str]:
+    """Return where each of a source's datasets lies, by name."""
+    catalog = CatalogConfigResolver(loader["catalog"], default_runtime_patterns={"{name}": {}})
+    files = {}
+    for name in sorted(datasets):
+        entry = catalog.resolve_pattern(name) if name.startswith(prefix) else {}
+        place = entry.get("filepath") or entry.get("url") or entry.get("table")
+        if place:
+            files[name] = place
+    return files
