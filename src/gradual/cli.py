@@ -7,5 +7,6 @@ cli = LazyGroup(
     lazy_subcommands={
         "run": "gradual.configuration.commands.run",
         "gradual": "gradual.configuration.commands.gradual",
+        "mlflow": "kedro_mlflow.framework.cli.cli.mlflow_commands",
     },
 )

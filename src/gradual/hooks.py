@@ -1,6 +1,7 @@
 """Kedro hooks of the project."""
 
 import logging
+from typing import Any
 
 from kedro.framework import project
 from kedro.framework.context import KedroContext
@@ -11,9 +12,6 @@ from kedro.pipeline.node import Node
 
 from gradual.configuration.checks import check_inputs
 from gradual.configuration.loader import ConfigLoader
-from gradual.tracking.kedro_hook import TrackingHook
-
-__all__ = ["ConfigurationHook", "TrackingHook"]
 
 logger = logging.getLogger(__name__)
 
@@ -54,3 +52,22 @@ class ConfigurationHook:
             path = getattr(self._catalog.get(dataset_name), "_filepath", None)
             if path is not None:
                 logger.info("%s is in %s", dataset_name, path)
+
+
+class TrackingHook:
+    """Tracks runs in MLflow, which is imported when a session opens: not for ``--help``."""
+
+    def __init__(self) -> None:
+        self._hook: Any = None  # one for all sessions of a process: it knows what it has set
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Let the hook of `gradual.tracking` take part in this session."""
+        if self._hook is None:
+            from gradual.tracking import kedro_hook
+
+            self._hook = kedro_hook.TrackingHook()
+        manager = context._hook_manager
+        if not manager.is_registered(self._hook):
+            manager.register(self._hook)
+        self._hook.after_context_created(context)

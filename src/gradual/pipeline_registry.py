@@ -59,7 +59,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     Raises:
         ConfigurationError: `sources.yml` cannot be used; the message says what to write.
     """
-    sources = (_loader or _default_loader()).sources
+    loader = _default_loader() if _loader is None else _loader  # an empty mapping is false
+    sources = loader.sources
     pipelines: dict[str, Pipeline] = {}
     owners: dict[str, Source] = {}
     for source in sources.values():

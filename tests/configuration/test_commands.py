@@ -62,12 +62,13 @@ def test_show_prints_what_becomes_of_a_source(project_clone: Path, kedro: Kedro)
 def test_sources_of_an_environment_are_known_without_a_session_too(
     project_clone: Path, kedro: Kedro
 ) -> None:
-    (project_clone / "conf/tiny/sources.yml").write_text("mine: tables\nimdb: null\n")
     (project_clone / "conf/tiny/sources.yml").write_text("mine: tables\nmovielens: null\n")
     try:
         listed = kedro(project_clone, "registry", "list", KEDRO_ENV="tiny").stdout
         assert "- mine_predict" in listed
         assert "movielens" not in listed
         assert "mine" not in kedro(project_clone, "registry", "list").stdout
+        shown = kedro(project_clone, "gradual", "show", "mine", "--env=tiny").stdout
+        assert "pipelines:\n- mine\n" in shown, shown
     finally:
         (project_clone / "conf/tiny/sources.yml").unlink()
