@@ -13,7 +13,7 @@ from gradual.hooks import ConfigurationHook, TrackingHook
 # itself by entry point, must not run beside it: every run would be tracked twice. Plugins are named
 # as their metadata spells them.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-mlflow")
-# Kedro loads the commands of all plugins for each command, and kedro-mlflow's import MLflow: seconds.
+# For each command Kedro loads those of all plugins, and kedro-mlflow's import MLflow: seconds.
 # `gradual.cli` has them too, and loads them when they are called.
 ENTRY_POINT_GROUPS["project"] = "gradual.commands"
 HOOKS = (ConfigurationHook(), TrackingHook())
