@@ -34,8 +34,8 @@ def classify(
         classifier: What answers.
 
     Returns:
-        One row a row: ``row`` (counted from 1, as in the file without its header), ``label`` and
-        ``probability_<label>`` of each label, all null where the text is blank or missing; the
+        The answers in the order of the rows: ``row`` (counted from 1, as in the file without its
+        header), ``label`` and ``probability_<label>`` of each, null where a text is blank; the
         counts: ``rows``, ``blank``, ``cannot_tell``, ``labels`` (rows by label), ``tokens`` and
         ``unknown_token_share``; and an HTML page with both.
 
