@@ -160,6 +160,16 @@ def test_a_classifier_alone_needs_no_split_for_a_language_model(tmp_path: Path) 
     assert alone["classifier"].equals(both["classifier"])
 
 
+def test_a_label_that_only_validation_rows_have_is_found_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    content = "label,text,part\nn,a,train\np,b,train\nrare,c,valid\np,d,test\n"
+    documents = read_documents(_table(tmp_path, content), DocumentsConfig(split_column="part"))
+    named = Split(method="column", column="part", values=("valid",))
+    with pytest.raises(SourceError, match=r"every training row of the label 'rare' .* stratify"):
+        split_documents(documents, Split(fraction=0.5), named)
+
+
 def test_a_test_part_can_be_drawn(tmp_path: Path) -> None:
     rows = "".join(f"{'np'[i % 2]},text {i}\n" for i in range(20))
     config = DocumentsConfig(test=Split(fraction=0.2, stratify="label"))

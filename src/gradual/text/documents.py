@@ -221,14 +221,27 @@ def split_documents(
     if labelled.any():
         valid = _mask(frame[labelled].reset_index(drop=True), classifier, "classifier")
         for_classifier[labelled] = np.where(valid, "valid", "train")
-        found = frame["label"][for_classifier == "train"].nunique()
-        if found < 2 and not _multi_label(documents):
-            raise SourceError(
-                f"the classifier's split leaves {found} label in the training rows: choose the "
-                "split so that at least two are left, for example with `stratify: label`"
-            )
+        if not _multi_label(documents):
+            _check_split(frame["label"], for_classifier)
     for_classifier[(frame["label"].notna() & (frame["part"] == "test")).to_numpy()] = "test"
     return pa.table({**columns, "classifier": pa.array(for_classifier, pa.string())})
+
+
+def _check_split(labels: Any, parts: np.ndarray) -> None:
+    """Raise SourceError now where the classifier could not be trained after the language model."""
+    trained = set(labels[parts == "train"])
+    if len(trained) < 2:
+        raise SourceError(
+            f"the classifier's split leaves {len(trained)} label in the training rows: choose the "
+            "split so that at least two are left, for example with `stratify: label`"
+        )
+    if lost := set(labels[parts == "valid"]) - trained:
+        rows = int((labels == min(lost)).sum())
+        raise SourceError(
+            f"the classifier's split takes every training row of the label {min(lost)!r} for "
+            f"validation (there are {rows} rows of it in all): set `stratify: label` in "
+            "classifier_split, give more rows of it, or leave them out"
+        )
 
 
 def _frame(documents: pa.Table) -> Any:
