@@ -10,6 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+import gradual
 from gradual.results.predictions import probabilities_of
 from gradual.results.table import value_of
 from gradual.text.ensemble import TextEnsemble
@@ -69,6 +70,8 @@ def test_a_file_of_new_texts_is_answered_by_both(both: tuple[Path, str], kedro: 
     bundles = [load_bundle(models / f"{name}/classifier.safetensors") for name in names]
     texts = pd.read_csv(workspace / "data/01_raw/imdb_sample/new.csv")["text"].dropna()
     served = TextEnsemble.from_bundles(bundles).predict(texts.tolist())
+    stored = gradual.load(models / "imdb_ensemble/ensemble.safetensors").predict(texts.tolist())
+    pd.testing.assert_frame_equal(stored, served)
     output = workspace / "data/tiny/07_model_output/imdb_ensemble"
     answers = pd.read_parquet(output / "new_predictions.parquet")
     assert len(answers) == 60

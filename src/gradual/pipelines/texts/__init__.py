@@ -84,5 +84,7 @@ def _ensemble(name: str, ahead: Build, behind_name: str, behind: Build) -> dict[
     mean = under(both, f"{_PACKAGE}:create_ensemble_pipeline", inputs)
     return {
         both: lambda: ahead() + behind() + mean(),
-        f"{both}_predict": under(both, f"{_PACKAGE}:create_ensemble_prediction_pipeline", inputs),
+        f"{both}_predict": under(
+            both, f"{_PACKAGE}:create_prediction_pipeline", inputs, classifier="ensemble"
+        ),
     }

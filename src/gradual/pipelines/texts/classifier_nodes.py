@@ -26,7 +26,8 @@ from gradual.text.classifier import (
 )
 from gradual.text.corpus import Corpus
 from gradual.text.documents import DocumentsConfig
-from gradual.text.ensemble import TextEnsemble
+from gradual.text.ensemble import KIND as ENSEMBLE
+from gradual.text.ensemble import TextEnsemble, members_of
 from gradual.text.figures import FIGURES
 from gradual.text.labels import as_array, class_shares
 from gradual.text.metrics import score_predictions, summarise
@@ -204,12 +205,14 @@ def log_model(
     documents: pa.Table,
     config: RootModel[DocumentsConfig],
     tokenizer: RootModel[TokenizerConfig],
+    registration: RootModel[tracking.Registration],
 ) -> dict[str, str | None]:
     """Log the classifier as an MLflow model that takes raw texts, its text columns by name."""
     example = documents.select(config.root.text_columns).slice(0, 3).to_pandas()
     uri = tracking.log_model(
         classifier,
         input_example=example,
+        registration=registration.root,
         name="classifier",
         allowed_rules=tokenizer.root.all_rules,
     )
@@ -217,25 +220,25 @@ def log_model(
 
 
 def predict_new_rows(
-    new_rows: SourceRows, tokenizer: RootModel[TokenizerConfig], *classifiers: Bundle
+    new_rows: SourceRows, tokenizer: RootModel[TokenizerConfig], classifier: Bundle
 ) -> tuple[pd.DataFrame, dict[str, Any], str]:
-    """Classify texts that have no label with a stored classifier, or several that answer as one.
+    """Classify texts that have no label with a stored classifier or ensemble.
 
     Args:
         new_rows: A table with the classifier's text columns.
         tokenizer: Of the source: what rules of its own a classifier may name.
-        classifiers: One, or the members of an ensemble.
+        classifier: One, or an ensemble.
 
     Returns:
         Label and probabilities, one row a row; counts; and a page with both.
     """
     allowed = tokenizer.root.all_rules
-    classifier = (
-        TextEnsemble.from_bundles(classifiers, allowed_rules=allowed)
-        if len(classifiers) > 1
-        else TextClassifier.from_bundle(classifiers[0], allowed_rules=allowed)
+    reader = (
+        TextEnsemble.from_bundles(members_of(classifier), allowed_rules=allowed)
+        if classifier.kind == ENSEMBLE
+        else TextClassifier.from_bundle(classifier, allowed_rules=allowed)
     )
-    return new_texts.classify(new_rows.chunks(as_text=True), classifier)
+    return new_texts.classify(new_rows.chunks(as_text=True), reader)
 
 
 def find_learning_rate(

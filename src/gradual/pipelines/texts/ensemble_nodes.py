@@ -5,8 +5,6 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-import pyarrow as pa
-from pydantic import RootModel
 
 from gradual import tracking
 from gradual.reports.page import Material, write
@@ -14,7 +12,6 @@ from gradual.text import report
 from gradual.text.ensemble import ensemble_bundle
 from gradual.text.metrics import score_predictions, summarise
 from gradual.text.predictions import average_predictions, rows_fingerprint
-from gradual.text.tokenizer import TokenizerConfig
 from gradual.tracking.run import current_namespace
 from gradual.training.bundle import Bundle
 
@@ -71,18 +68,6 @@ def write_report(
     return write("Texts read in both directions", report.ENSEMBLE, material)
 
 
-def log_model(
-    forward_classifier: Bundle,
-    backward_classifier: Bundle,
-    documents: pa.Table,
-    tokenizer: RootModel[TokenizerConfig],
-) -> dict[str, str | None]:
-    """Log both classifiers as one MLflow model that takes raw texts, text columns by name."""
-    columns = forward_classifier.metadata["text_columns"]
-    uri = tracking.log_model(
-        ensemble_bundle([forward_classifier, backward_classifier]),
-        input_example=documents.select(columns).slice(0, 3).to_pandas(),
-        name="ensemble",
-        allowed_rules=tokenizer.root.all_rules,
-    )
-    return {"model_uri": uri}
+def join(forward_classifier: Bundle, backward_classifier: Bundle) -> Bundle:
+    """Make one model of both classifiers."""
+    return ensemble_bundle([forward_classifier, backward_classifier])

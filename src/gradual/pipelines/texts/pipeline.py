@@ -52,11 +52,14 @@ def create_ensemble_pipeline() -> Pipeline:
                 name="write_ensemble_report",
             ),
             Node(
-                func=ensemble_nodes.log_model,
-                inputs=[
-                    *("forward_classifier", "backward_classifier", "documents"),
-                    "params:tokenizer",
-                ],
+                func=ensemble_nodes.join,
+                inputs=["forward_classifier", "backward_classifier"],
+                outputs="ensemble",
+                name="join_classifiers",
+            ),
+            Node(
+                func=classifier_nodes.log_model,
+                inputs=["ensemble", *_TO_LOG],
                 outputs="logged_model",
                 name="log_ensemble_model",
             ),
@@ -65,31 +68,17 @@ def create_ensemble_pipeline() -> Pipeline:
     )
 
 
-def create_prediction_pipeline() -> Pipeline:
-    """Return the pipeline that classifies the texts of `new_rows` with the stored classifier."""
+def create_prediction_pipeline(classifier: str = "classifier") -> Pipeline:
+    """Return the pipeline that classifies the texts of `new_rows` with what is stored.
+
+    Args:
+        classifier: "classifier", or "ensemble".
+    """
     return Pipeline(
         [
             Node(
                 func=classifier_nodes.predict_new_rows,
-                inputs=["new_rows", "params:tokenizer", "classifier"],
-                outputs=_NEW,
-                name="predict_new_rows",
-            )
-        ],
-        tags="predict",
-    )
-
-
-def create_ensemble_prediction_pipeline() -> Pipeline:
-    """Return the same for the mean of a forward and a backward classifier."""
-    return Pipeline(
-        [
-            Node(
-                func=classifier_nodes.predict_new_rows,
-                inputs=[
-                    *("new_rows", "params:tokenizer"),
-                    *("forward_classifier", "backward_classifier"),
-                ],
+                inputs=["new_rows", "params:tokenizer", classifier],
                 outputs=_NEW,
                 name="predict_new_rows",
             )
@@ -149,6 +138,7 @@ def create_range_test_pipeline(
 
 
 _NEW = ["new_predictions", "new_rows_metrics", "new_rows_report"]
+_TO_LOG = ["documents", "params:documents", "params:tokenizer", "params:registration"]
 
 
 def _corpus() -> Pipeline:
@@ -374,7 +364,7 @@ def _classifier(language_model: str | None = None) -> Pipeline:
             ),
             Node(
                 func=classifier_nodes.log_model,
-                inputs=["classifier", "documents", "params:documents", "params:tokenizer"],
+                inputs=["classifier", *_TO_LOG],
                 outputs="logged_model",
                 name="log_classifier_model",
             ),
