@@ -166,7 +166,7 @@ def test_a_label_that_only_validation_rows_have_is_found_before_anything_is_trai
     content = "label,text,part\nn,a,train\np,b,train\nrare,c,valid\np,d,test\n"
     documents = read_documents(_table(tmp_path, content), DocumentsConfig(split_column="part"))
     named = Split(method="column", column="part", values=("valid",))
-    with pytest.raises(SourceError, match=r"every training row of the label 'rare' .* stratify"):
+    with pytest.raises(SourceError, match=r"every training row of the label 'rare' .*stratify"):
         split_documents(documents, Split(fraction=0.5), named)
 
 
