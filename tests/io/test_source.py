@@ -93,6 +93,24 @@ def test_how_rows_are_written_is_said_in_the_catalog(tmp_path: Path) -> None:
     assert texts.preview(nrows=1)["columns"] == ["source", "text", "part", "label"]
 
 
+def test_joins_and_derived_columns_are_said_in_the_catalog(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("shop,date,sales\na,2024-01-01,5\nb,2024-01-08,6\n")
+    (tmp_path / "shops.txt").write_text("shop;opened\na;2023-11-01\n")
+    (tmp_path / "new.csv").write_text("shop,date\na,2024-01-08\n")
+    joins = [{"filepath": str(tmp_path / "shops.txt"), "on": "shop"}]
+    derive = [
+        {"name": "age", "months_between": ["opened", "date"]},
+        {"name": "week_ago", "lag": "sales", "days": 7, "date": "date", "group": "shop"},
+    ]
+    settings = {"joins": joins, "derive": derive}
+    data = dataset(filepath=str(tmp_path / "train.csv"), **settings)
+    assert data.load().read()["age"].to_pylist() == [2, None]
+    history = {"filepath": str(tmp_path / "train.csv")}
+    new = dataset(filepath=str(tmp_path / "new.csv"), **settings, history=history)
+    assert new.load().read().select(["age", "week_ago"]).to_pylist() == [{"age": 2, "week_ago": 5}]
+    assert new.preview(nrows=1)["columns"] == ["shop", "date", "opened", "age", "week_ago"]
+
+
 def test_passwords_are_not_shown() -> None:
     data = dataset(table="t", credentials={"con": "postgresql://me:secret@host/db"})
     assert "secret" not in str(data)
@@ -109,6 +127,10 @@ def test_passwords_are_not_shown() -> None:
         ({"filepath": "t.csv", "encoding": "nonsense"}, "encoding is 'nonsense'"),
         ({"filepath": "t.csv", "types": {"a": "nonsense"}}, "types: .*nonsense"),
         ({"filepath": "t", "format": "texts"}, "pattern is not given"),
+        ({"filepath": "t.csv", "joins": [{"filepath": "u.csv"}]}, "in `on` by which columns"),
+        ({"filepath": "t.csv", "joins": [{"on": "a"}]}, "where the table is"),
+        ({"filepath": "t.csv", "derive": [{"name": "x", "since": "y"}]}, "'since'; there are"),
+        ({"filepath": "t.csv", "history": {"filepath": "u.csv"}}, "only looked at by derive"),
     ],
 )
 def test_bad_entries(entry: dict[str, Any], message: str) -> None:

@@ -1,6 +1,7 @@
 """Where the rows of a data source are: files, folders, archives, URLs, databases."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,8 @@ from kedro_datasets._typing import TablePreview
 from gradual.io.download import SourceFile
 from gradual.io.parquet import table_preview
 from gradual.sources.database import SqlRows
+from gradual.sources.derived import Derive, Derived
+from gradual.sources.joins import Join, Joined
 from gradual.sources.reader import SourceFormat, SourceRows, open_source
 
 
@@ -46,6 +49,22 @@ class SourceDataset(AbstractDataset[None, SourceRows | None]):
           type: gradual.io.SourceDataset
           table: orders  # or `query: SELECT … ORDER BY …`
           credentials: shop  # conf/local/credentials.yml: `shop: {con: postgresql://…}`
+
+        sales.source:
+          type: gradual.io.SourceDataset
+          filepath: data/01_raw/sales/train.csv
+          joins:
+            - {filepath: data/01_raw/sales/store.csv, on: [store], unmatched: refuse}
+          derive:
+            - {name: months_open, months_between: [opened, date]}
+            - {name: after_promotion, days_since: promotion, date: date, group: [store]}
+            - {name: before_holiday, days_until: holiday, date: date, group: [store]}
+            - {name: sales_6_weeks_ago, lag: sales, days: 42, date: date, group: [store]}
+
+        sales.new_rows:
+          type: gradual.io.SourceDataset
+          filepath: data/01_raw/sales/new.csv  # joins and derive as above
+          history: {filepath: data/01_raw/sales/train.csv}
         ```
 
         >>> rows = SourceDataset(filepath="sales.csv").load()
@@ -63,6 +82,9 @@ class SourceDataset(AbstractDataset[None, SourceRows | None]):
         schema: str | None = None,
         con: str | None = None,
         credentials: dict[str, Any] | None = None,
+        joins: list[dict[str, Any]] | None = None,
+        derive: list[dict[str, Any]] | None = None,
+        history: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
         **form: Any,
     ) -> None:
@@ -77,6 +99,12 @@ class SourceDataset(AbstractDataset[None, SourceRows | None]):
             schema: The table's schema.
             con: SQLAlchemy's URL of the database; one with a password belongs in `credentials`.
             credentials: `{con: …}`, or options of the URL's filesystem.
+            joins: Tables whose columns are put beside the rows that have their key: `on`, `take`
+                and `unmatched` as in `gradual.sources.joins.Join`, and where the table is and how
+                it is written, as here.
+            derive: Columns that follow from others, see `gradual.sources.derived.Derive`.
+            history: Rows that came before, only looked at for derived columns: where they are,
+                and how they are written, as here.
             metadata: Ignored here; read by plugins such as kedro-viz.
             **form: How the rows are written, see `gradual.sources.reader.SourceFormat`: `format`,
                 `member`, `sheet`, `separator`, `columns`, `encoding`, `decimal`, `types`,
@@ -101,6 +129,7 @@ class SourceDataset(AbstractDataset[None, SourceRows | None]):
         except TypeError as error:
             wrong = str(error).split("argument ")[-1]
             names = ["filepath", "url", "sha256", "table", "query", "schema", "con", "credentials"]
+            names += ["joins", "derive", "history"]
             names += SourceFormat.__dataclass_fields__
             raise DatasetError(
                 f"{wrong} is no setting of a SourceDataset: there are {', '.join(names)}"
@@ -112,6 +141,11 @@ class SourceDataset(AbstractDataset[None, SourceRows | None]):
         if con:
             types = self._form.arrow_types()
             self._database = SqlRows(con, table, query, schema, types)
+        self._joins = [_join_entry(join) for join in joins or []]
+        self._derive = tuple(_derive(column) for column in derive or [])
+        if history is not None and not derive:
+            raise DatasetError("history is only looked at by derive: leave it out")
+        self._history = None if history is None else SourceDataset(**history)
         self.metadata = metadata
 
     def load(self) -> SourceRows | None:
@@ -121,10 +155,25 @@ class SourceDataset(AbstractDataset[None, SourceRows | None]):
             DatasetError: There is no such file, it cannot be fetched, or it is not what it has to
                 be.
         """
+        rows: SourceRows | None = None
         if self._database is not None:
-            return SourceRows((self._database,), self._database.name)
-        path = self._file.path()
-        return None if path is None else open_source(path, self._form)
+            rows = SourceRows((self._database,), self._database.name)
+        elif (path := self._file.path()) is not None:
+            rows = open_source(path, self._form)
+        if rows is None:
+            return None
+        if self._joins:
+            joins = tuple(_join(dataset, settings) for dataset, settings in self._joins)
+            rows = replace(rows, parts=tuple(Joined(part, joins) for part in rows.parts))
+        if self._derive:
+            history = None if self._history is None else self._history.load()
+            rows = SourceRows((Derived(rows, self._derive, history),), rows.name)
+        return rows
+
+    @property
+    def says_where(self) -> bool:
+        """Whether the entry names a file or a table at all."""
+        return self._database is not None or self._file.describe()["filepath"] is not None
 
     def save(self, data: None) -> None:  # noqa: ARG002
         """Refused: sources are read only.
@@ -161,3 +210,45 @@ class SourceDataset(AbstractDataset[None, SourceRows | None]):
         if self._database is not None:
             return {"table": self._database.table, "query": self._database.query}
         return self._file.describe()
+
+
+def _join_entry(entry: dict[str, Any]) -> tuple[SourceDataset, dict[str, Any]]:
+    """The table of a join, and how it is joined."""
+    names = ("on", "take", "unmatched")
+    settings = {name: entry[name] for name in names if name in entry}
+    dataset = SourceDataset(**{name: value for name, value in entry.items() if name not in names})
+    if "on" not in settings or not dataset.says_where:
+        raise DatasetError(
+            f"joins: {entry} must say where the table is (filepath, url or table), and in `on` by "
+            "which columns it is joined"
+        )
+    return dataset, settings
+
+
+def _join(dataset: SourceDataset, settings: dict[str, Any]) -> Join:
+    right = dataset.load()
+    assert right is not None
+    take = settings.get("take")
+    return Join(
+        right,
+        _names(settings["on"]),
+        None if take is None else _names(take),
+        settings.get("unmatched", "allow"),
+    )
+
+
+def _derive(entry: dict[str, Any]) -> Derive:
+    lists: dict[str, Any] = {
+        name: _names(entry[name]) for name in ("group", "months_between") if name in entry
+    }
+    try:
+        return Derive(**entry | lists)
+    except TypeError as error:
+        raise DatasetError(
+            f"derive: {entry}: {str(error).split('__init__() ')[-1]}; there are "
+            f"{', '.join(Derive.__dataclass_fields__)}"
+        ) from error
+
+
+def _names(value: str | list[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)

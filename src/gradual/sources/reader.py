@@ -226,7 +226,7 @@ class SourceRows:
     @property
     def names_rows(self) -> bool:
         """Whether each row is a text with a name of its own, in the column `source`."""
-        return all(isinstance(part, TextFiles | WikiText) for part in self.parts)
+        return all(getattr(part, "names_rows", False) for part in self.parts)
 
     def head(self, count: int) -> pa.Table:
         """Some rows to look at, read as cheaply as possible."""

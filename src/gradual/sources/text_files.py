@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -31,6 +32,7 @@ class TextFiles:
     path: str
     pattern: str
     encoding: str | None = None
+    names_rows: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
@@ -90,6 +92,7 @@ class WikiText:
     """An archive laid out like WikiText: one row an article."""
 
     path: str
+    names_rows: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
