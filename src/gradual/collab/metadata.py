@@ -1,7 +1,7 @@
-"""Items and users of whom nothing but properties are known.
+"""Items of which nothing but properties are known.
 
 A learner that is handed in (a net on tables, say) learns the rows [vector, bias] of well-known
-items or users from their properties; a new one's row is then predicted, and scored like any other.
+items from their properties; a new one's row is then predicted, and scored like any other.
 This is the attribute-to-feature mapping of Gantner et al. 2010, "Learning attribute-to-feature
 mappings for cold-start recommendations".
 """
@@ -9,7 +9,7 @@ mappings for cold-start recommendations".
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -61,37 +61,33 @@ def learn_rows(
     learner: RowLearner,
     *,
     min_ratings: int = 5,
-    of: Literal["items", "users"] = "items",
 ) -> RowsByProperties:
-    """Learn the rows of items (or users) from their properties.
+    """Learn the rows of items from their properties.
 
     Args:
         model: Whose rows to learn.
-        side: What is known of items (or users), of `read_side`; those that the model does not
-            know are not looked at.
+        side: What is known of items, of `read_side`; those that the model does not know are not
+            looked at.
         learner: Does it.
         min_ratings: Learn from those with at least so many training ratings: the rows of others
             say little.
-        of: Whose rows.
 
     Raises:
         RatingsError: Too few have enough ratings, or the table has no properties.
     """
-    ids = model.item_ids if of == "items" else model.user_ids
-    rows = (model.items if of == "items" else model.users).numpy()
-    counts = model.counts if of == "items" else model.rated.offsets.diff().numpy()
-    numbers = ids.encode(side["id"])
-    usable = (numbers > 0) & (counts[numbers] >= min_ratings)
+    numbers = model.item_ids.encode(side["id"])
+    usable = (numbers > 0) & (model.counts[numbers] >= min_ratings)
     if usable.sum() < 10:
         raise RatingsError(
-            f"only {usable.sum()} {of} with properties have {min_ratings} ratings or more: "
+            f"only {usable.sum()} items with properties have {min_ratings} ratings or more: "
             "lower min_ratings"
         )
     chosen = side.filter(pa.array(usable))
-    features = SideFeatures.fit(chosen, ids)
+    features = SideFeatures.fit(chosen, model.item_ids)
     if not features.names:
-        raise RatingsError(f"the table of {of} has no properties to learn from: name some columns")
-    return RowsByProperties(features, learner(features.table(chosen), rows[numbers[usable]]))
+        raise RatingsError("the table of items has no properties to learn from: name some columns")
+    rows = model.items.numpy()[numbers[usable]]
+    return RowsByProperties(features, learner(features.table(chosen), rows))
 
 
 def place_new_items(
