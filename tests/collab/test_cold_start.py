@@ -9,7 +9,7 @@ from gradual.collab.metadata import learn_rows, place_new_items
 from gradual.collab.recommender import ListsConfig, Recommender
 from gradual.collab.train import train_collab
 from gradual.results.table import value_of
-from gradual.sources.errors import RatingsError
+from gradual.sources.errors import SourceError
 
 COLD = ColdStartConfig(share=0.3, given=(0, 8), asked=(10,), min_ratings=2)
 
@@ -34,7 +34,7 @@ def test_rows_are_predicted_from_properties(model, items):
     rows = learn_rows(model, items, ridge, min_ratings=2).rows(items)
     assert rows.shape == (items.num_rows, model.config.width)
     assert np.isfinite(rows.numpy()).all()
-    with pytest.raises(RatingsError, match="lower min_ratings"):
+    with pytest.raises(SourceError, match="lower min_ratings"):
         learn_rows(model, items, ridge, min_ratings=10_000)
 
 

@@ -9,7 +9,7 @@ from collab_config import config
 
 from gradual.collab.recommender import Recommender
 from gradual.collab.train import train_collab
-from gradual.sources.errors import RatingsError
+from gradual.sources.errors import SourceError
 from gradual.sources.splits import part_rows
 from gradual.training import rows
 from gradual.training.checkpoint import CheckpointStore
@@ -111,11 +111,11 @@ def test_validation_and_test_ratings_are_not_learned_from(ratings, parts):
 
 
 def test_what_a_configuration_needs_and_lacks_is_named(ratings, parts):
-    with pytest.raises(RatingsError, match="item_features is true, but there is no table of items"):
+    with pytest.raises(SourceError, match="item_features is true, but there is no table of items"):
         train(ratings, parts, config(item_features=True))
-    with pytest.raises(RatingsError, match="time_bins is 3, but the ratings have no time"):
+    with pytest.raises(SourceError, match="time_bins is 3, but the ratings have no time"):
         train(ratings.drop(["time"]), parts, config(time_bins=3))
-    with pytest.raises(RatingsError, match="no rating is at least 9"):
+    with pytest.raises(SourceError, match="no rating is at least 9"):
         train(ratings, parts, config(loss="bpr", positive_from=9.0))
     with pytest.raises(ValueError, match=r"positive_from is 3\.0, but the loss mse"):
         config(positive_from=3.0)
@@ -155,7 +155,7 @@ def test_a_refit_learns_from_validation_ratings_too_for_the_epochs_found(ratings
     again, _ = train(ratings, parts, settings, store=store)
     assert again.hash == bundle.hash
     no_test = pa.table({"part": pc.replace_substring(parts["part"], "test", "train")})
-    with pytest.raises(RatingsError, match="set refit to false"):
+    with pytest.raises(SourceError, match="set refit to false"):
         train(ratings, no_test, settings)
 
 

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from gradual.sources.errors import SourceError
 from gradual.sources.reader import SourceRows, open_source
 from gradual.tabular import histogram, preprocessing
-from gradual.tabular.columns import TableError
 from gradual.tabular.engine import EngineConfig, fit_source, transform_source
 from gradual.tabular.preprocessing import ColumnsConfig, PreprocessingConfig, TransformReport, fit
 
@@ -70,9 +70,9 @@ def test_many_rows_go_through_threads_and_slices(monkeypatch: pytest.MonkeyPatch
     assert report.rows == 1000
     assert report.gaps["n"] == whole["n"].null_count
     bad = pa.concat_tables([whole, table(3).set_column(2, "n", pa.array([1.0, np.inf, 2.0]))])
-    with pytest.raises(TableError, match="row 1001 "):
+    with pytest.raises(SourceError, match="row 1001 "):
         fitted.transform(bad)
-    with pytest.raises(TableError, match="row 1001 "):
+    with pytest.raises(SourceError, match="row 1001 "):
         fit(bad, CONFIG)
 
 
@@ -82,9 +82,9 @@ def test_a_failing_transform_leaves_the_old_shards(shards: SourceRows, tmp_path:
     before = open_source(tmp_path / "out").read()
     bad = table(3).set_column(2, "n", pa.array([1.0, 2.0, np.inf]))
     pq.write_table(bad, tmp_path / "in" / "part-9.parquet")
-    with pytest.raises(TableError, match=r"part-9\.parquet: row 2 .*'n'"):
+    with pytest.raises(SourceError, match=r"part-9\.parquet: row 2 .*'n'"):
         transform_source(open_source(tmp_path / "in"), preprocessor, tmp_path / "out")
-    with pytest.raises(TableError, match=r"part-9\.parquet: row 2 .*'n'"):
+    with pytest.raises(SourceError, match=r"part-9\.parquet: row 2 .*'n'"):
         fit_source(open_source(tmp_path / "in"), CONFIG)
     assert open_source(tmp_path / "out").read().equals(before)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
@@ -136,7 +136,7 @@ def test_a_kill_between_the_renames_loses_nothing(shards: SourceRows, tmp_path: 
     assert subprocess.run(command, check=False).returncode == 9
     assert not (tmp_path / "out").exists()
     pq.write_table(pa.table({"x": [1]}), tmp_path / "in" / "part-9.parquet")
-    with pytest.raises(TableError, match=r"part-9\.parquet"):  # the next save fails, too
+    with pytest.raises(SourceError, match=r"part-9\.parquet"):  # the next save fails, too
         transform_source(open_source(tmp_path / "in"), preprocessor, tmp_path / "out")
     assert open_source(tmp_path / "out").read().equals(before)
     transform_source(shards, preprocessor, tmp_path / "out", keep=["d"])
@@ -146,7 +146,7 @@ def test_a_kill_between_the_renames_loses_nothing(shards: SourceRows, tmp_path: 
 
 def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
-    with pytest.raises(TableError, match="would be lost"):
+    with pytest.raises(SourceError, match="would be lost"):
         transform_source(open_source(table(3)), fit(table(3), CONFIG), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -169,7 +169,7 @@ def test_dask_fits_and_transforms_as_this_process_does(shards: SourceRows, tmp_p
         engine = EngineConfig("dask", scheduler=cluster.scheduler_address)
         assert dumped(shards, engine="dask", scheduler=cluster.scheduler_address) == dumped(shards)
         report = transform_source(shards, local, tmp_path / "dask", engine=engine)
-        with pytest.raises(TableError, match="no column 'c'"):
+        with pytest.raises(SourceError, match="no column 'c'"):
             fit_source(shards.map(lambda chunk: chunk.drop_columns(["c"])), CONFIG, engine)
     assert report == transform_source(shards, local, tmp_path / "local")
     for shard in (tmp_path / "local").iterdir():
@@ -181,7 +181,7 @@ def test_a_scheduler_that_cannot_be_reached_is_named(shards: SourceRows) -> None
 
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "200ms"}),
-        pytest.raises(TableError, match=r"127\.0\.0\.1:1 cannot be reached"),
+        pytest.raises(SourceError, match=r"127\.0\.0\.1:1 cannot be reached"),
     ):
         dumped(shards, engine="dask", scheduler="tcp://127.0.0.1:1")
 
@@ -190,7 +190,7 @@ def test_without_dask_the_message_says_what_to_install(
     shards: SourceRows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "dask.distributed", None)
-    with pytest.raises(TableError, match=r"gradual\[dask\]"):
+    with pytest.raises(SourceError, match=r"gradual\[dask\]"):
         dumped(shards, engine="dask")
 
 

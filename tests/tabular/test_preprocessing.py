@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradual.sources.errors import SourceError
 from gradual.tabular.categorify import CategorifyConfig
-from gradual.tabular.columns import TableError, TextConfig
+from gradual.tabular.columns import TextConfig
 from gradual.tabular.date_parts import DatePartsConfig
 from gradual.tabular.fill_missing import FillMissingConfig
 from gradual.tabular.normalize import NormalizeConfig
@@ -278,7 +279,7 @@ def test_a_bad_number_is_named_with_its_row(table: dict[str, Any], words: list[s
         lambda: fit(pa.table(table), config(continuous=("n",))),
         lambda: fitted.transform(pa.table(table)),
     ):
-        with pytest.raises(TableError) as error:
+        with pytest.raises(SourceError) as error:
             attempt()
         for word in words:
             assert word in str(error.value)
@@ -286,20 +287,20 @@ def test_a_bad_number_is_named_with_its_row(table: dict[str, Any], words: list[s
 
 def test_rows_are_counted_through_all_chunks() -> None:
     chunks = [pa.table({"n": [1.0] * 5}), pa.table({"n": [1.0, float("inf")]})]
-    with pytest.raises(TableError, match="row 6 "):
+    with pytest.raises(SourceError, match="row 6 "):
         fit(chunks, config(continuous=("n",)))
-    with pytest.raises(TableError, match="row 16 "):
+    with pytest.raises(SourceError, match="row 16 "):
         fit([pa.table({"n": [1.0]})], config(continuous=("n",))).transform(chunks[1], first_row=15)
 
 
 def test_nothing_to_fit_on() -> None:
-    with pytest.raises(TableError, match="no training rows"):
+    with pytest.raises(SourceError, match="no training rows"):
         fit([], config(continuous=("n",)))
-    with pytest.raises(TableError, match="'n' has no number"):
+    with pytest.raises(SourceError, match="'n' has no number"):
         fit(pa.table({"n": pa.nulls(3)}), config(continuous=("n",)))
-    with pytest.raises(TableError, match="'z' in 2 training rows"):
+    with pytest.raises(SourceError, match="'z' in 2 training rows"):
         fit(pa.table({"c": ["a", "z", "z"]}), config(ordinal={"c": ("a",)}))
-    with pytest.raises(TableError, match="encoded column"):
+    with pytest.raises(SourceError, match="encoded column"):
         fit(pa.table({"n": [1.0]}), config(continuous=("n",))).transform(
             pa.table({"n": [1.0]}), keep=("n",)
         )
@@ -365,7 +366,7 @@ def test_dates_come_in_many_types(days: Any, years: list[int]) -> None:
     ],
 )
 def test_what_is_no_date_is_named_with_its_row(days: Any, words: list[str]) -> None:
-    with pytest.raises(TableError) as error:
+    with pytest.raises(SourceError) as error:
         fit(pa.table({"d": days}), config(dates=("d",)))
     for word in words:
         assert word in str(error.value)
@@ -377,5 +378,5 @@ def test_holidays_of_an_unknown_country() -> None:
 
 
 def test_an_infinite_number_is_no_level() -> None:
-    with pytest.raises(TableError, match=r"'c' holds -?inf"):
+    with pytest.raises(SourceError, match=r"'c' holds -?inf"):
         fit(pa.table({"c": [0.5, float("inf")]}), config(categorical=("c",)))

@@ -3,9 +3,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from gradual.sources.errors import SourceError
 from gradual.sources.reader import open_source
 from gradual.tabular.baselines import BASELINES, BaselinesConfig, fit_baseline
-from gradual.tabular.columns import TableError
 from gradual.tabular.examples import Examples
 from gradual.tabular.metrics import loss_name, row_losses
 from gradual.tabular.model import TabularModelConfig
@@ -115,7 +115,7 @@ def test_a_source_is_predicted_in_chunks_with_its_counts(table: pa.Table, forest
 def test_rows_that_cannot_be_used_are_refused_by_column_and_row(
     table: pa.Table, forest: Bundle, change, message: str
 ) -> None:
-    with pytest.raises(TableError, match=message):
+    with pytest.raises(SourceError, match=message):
         predict_source(model_from_bundle(forest), open_source(change(table)))
 
 

@@ -25,7 +25,7 @@ from gradual.collab.simple_models import Biases, fit_biases
 from gradual.collab.train import CollabConfig, train_collab
 from gradual.results.metrics import metric_named
 from gradual.results.table import VALID, Answers, result_rows, score_models
-from gradual.sources.errors import RatingsError
+from gradual.sources.errors import SourceError
 from gradual.sources.splits import Split
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def score_cold_start(
     if learner is not None and items is not None and len(items.column_names) > 2:
         try:
             learned = learn_rows(model, items, learner, min_ratings=cold.min_ratings)
-        except RatingsError as error:
+        except SourceError as error:
             logger.warning("New items are not scored: %s.", error)
         else:
             new = used.filter(cold_item & ~cold_user)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gradual.collab.features import SideFeatures
 from gradual.collab.recommender import Recommender
-from gradual.sources.errors import RatingsError
+from gradual.sources.errors import SourceError
 
 logger = logging.getLogger(__name__)
 
@@ -73,19 +73,19 @@ def learn_rows(
             say little.
 
     Raises:
-        RatingsError: Too few have enough ratings, or the table has no properties.
+        SourceError: Too few have enough ratings, or the table has no properties.
     """
     numbers = model.item_ids.encode(side["id"])
     usable = (numbers > 0) & (model.counts[numbers] >= min_ratings)
     if usable.sum() < 10:
-        raise RatingsError(
+        raise SourceError(
             f"only {usable.sum()} items with properties have {min_ratings} ratings or more: "
             "lower min_ratings"
         )
     chosen = side.filter(pa.array(usable))
     features = SideFeatures.fit(chosen, model.item_ids)
     if not features.names:
-        raise RatingsError("the table of items has no properties to learn from: name some columns")
+        raise SourceError("the table of items has no properties to learn from: name some columns")
     rows = model.items.numpy()[numbers[usable]]
     return RowsByProperties(features, learner(features.table(chosen), rows))
 
@@ -111,7 +111,7 @@ def place_new_items(
             return best_users(
                 model, learn_rows(model, items, learner, min_ratings=min_ratings), new
             )
-        except RatingsError as error:
+        except SourceError as error:
             logger.warning("New items are not placed: %s.", error)
     return pd.DataFrame(columns=list(NEW_ITEM_COLUMNS))
 

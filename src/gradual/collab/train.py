@@ -17,7 +17,7 @@ from gradual.collab.ids import IdMap
 from gradual.collab.metrics import ranking_scores
 from gradual.collab.models import CollabModelConfig, CollabNet, RatedItems, squash, unsquash
 from gradual.collab.recommender import KIND, ListsConfig
-from gradual.sources.errors import RatingsError
+from gradual.sources.errors import SourceError
 from gradual.sources.splits import part_rows
 from gradual.training.bundle import Bundle
 from gradual.training.config import Phase, TrainingConfig
@@ -275,11 +275,11 @@ def train_collab(
         and what was measured before the refit, if there is one.
 
     Raises:
-        RatingsError: Rows are missing for what the configuration asks.
+        SourceError: Rows are missing for what the configuration asks.
         NonFiniteLossError: Training diverged.
     """
     if config.refit and not len(part_rows(parts, "test")):
-        raise RatingsError(
+        raise SourceError(
             "refit is true, so that the validation ratings are learned from, and there are no test "
             "ratings to score the model on: give split.test, or set refit to false"
         )
@@ -386,7 +386,7 @@ def _set_up(
         (config.model.user_features, users, "user"),
     ):
         if wanted and table is None:
-            raise RatingsError(
+            raise SourceError(
                 f"{name}_features is true, but there is no table of {name}s: give one, or set it "
                 "to false"
             )
@@ -445,12 +445,12 @@ def time_edges(ratings: pa.Table, parts: pa.Table, bins: int) -> list[float]:
     """Return the times between equally full bins of the training ratings.
 
     Raises:
-        RatingsError: Bins are asked for, but the ratings have no time.
+        SourceError: Bins are asked for, but the ratings have no time.
     """
     if not bins:
         return []
     if "time" not in ratings.column_names:
-        raise RatingsError(
+        raise SourceError(
             f"time_bins is {bins}, but the ratings have no time: set it to 0, or name the time's "
             "column"
         )
@@ -474,7 +474,7 @@ def _interactions(
 def _liked(data: Interactions, least: float) -> Interactions:
     rows = torch.nonzero(data.ratings >= least)[:, 0]
     if not len(rows):
-        raise RatingsError(f"no rating is at least {least}: lower positive_from")
+        raise SourceError(f"no rating is at least {least}: lower positive_from")
     return Interactions(data.ids[rows], data.ratings[rows])
 
 

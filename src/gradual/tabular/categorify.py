@@ -14,14 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gradual.tabular.columns import (
-    EncodedColumn,
-    TableError,
-    TextConfig,
-    count_levels,
-    level_texts,
-    one_piece,
-)
+from gradual.sources.errors import SourceError
+from gradual.tabular.columns import EncodedColumn, TextConfig, count_levels, level_texts, one_piece
 
 MISSING = "#na#"
 Level = bool | int | float | str
@@ -67,7 +61,7 @@ class LevelCounts:
         """Count the levels of a column.
 
         Raises:
-            TableError: The column's type has no levels.
+            SourceError: The column's type has no levels.
         """
         texts, counts, kind = count_levels(values, name, text)
         return cls(*_added(texts, counts), kind)
@@ -77,12 +71,12 @@ def merge(a: LevelCounts, b: LevelCounts, name: str) -> LevelCounts:
     """The counts of both parts' rows.
 
     Raises:
-        TableError: The column has more than `MOST_LEVELS` levels.
+        SourceError: The column has more than `MOST_LEVELS` levels.
     """
     texts = pa.concat_arrays([a.texts, b.texts])
     texts, counts = _added(texts, np.concatenate([a.counts, b.counts]))
     if len(texts) > MOST_LEVELS:
-        raise TableError(
+        raise SourceError(
             f"the column {name!r} has more than {MOST_LEVELS:,} levels, nearly one for each row: "
             "take it out of the categorical columns"
         )
@@ -165,14 +159,14 @@ def fit_levels(
         order: All levels of an ordinal column, lowest first; None sorts them by value.
 
     Raises:
-        TableError: A training row has a level that `order` lacks, or an infinite number.
+        SourceError: A training row has a level that `order` lacks, or an infinite number.
     """
     texts: list[str] = counted.texts.to_pylist()
     count_of = dict(zip(texts, counted.counts.tolist(), strict=True))
     if order is None:
         level_of = {text: _level(text, counted.kind) for text in texts}
         if endless := {math.inf, -math.inf} & set(level_of.values()):
-            raise TableError(
+            raise SourceError(
                 f"the column {name!r} holds {endless.pop()}, an infinite number, in the training "
                 "rows: replace it, or leave the value out"
             )
@@ -181,7 +175,7 @@ def fit_levels(
         ordered = level_texts(list(order)).to_pylist()  # type: ignore[arg-type]
         level_of = dict(zip(ordered, order, strict=True))
         if unknown := [text for text in texts if text not in level_of]:
-            raise TableError(
+            raise SourceError(
                 f"the column {name!r} has the level {unknown[0]!r} in {count_of[unknown[0]]:,} "
                 f"training rows, but its order has only {list(order)}: add it to the order under "
                 "ordinal"

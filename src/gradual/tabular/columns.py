@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gradual.sources.errors import TableError as TableError
+from gradual.sources.errors import SourceError
 
 LARGEST = float(np.finfo(np.float32).max)
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
@@ -51,11 +51,11 @@ def column(table: pa.Table, name: str) -> pa.Array:
     """The column in one piece.
 
     Raises:
-        TableError: There is none of that name, or more than one.
+        SourceError: There is none of that name, or more than one.
     """
     count = table.column_names.count(name)
     if count != 1:
-        raise TableError(
+        raise SourceError(
             f"the table has {'no column' if not count else f'{count} columns'} {name!r}; its "
             f"columns are {', '.join(map(repr, table.column_names))}: give it the column, or "
             "correct the columns in the parameters"
@@ -83,7 +83,7 @@ def count_levels(values: pa.Array, name: str, text: TextConfig) -> tuple[pa.Arra
         int64; and what they are, as in `EncodedColumn`.
 
     Raises:
-        TableError: The column's type has no levels (lists, binary data).
+        SourceError: The column's type has no levels (lists, binary data).
     """
     values = _with_levels(values, name)
     if pa.types.is_dictionary(values.type):
@@ -102,7 +102,7 @@ def as_levels(values: pa.Array, name: str, text: TextConfig) -> EncodedColumn:
     """Encode a column by its values, of which only the distinct ones are turned into texts.
 
     Raises:
-        TableError: The column's type has no levels (lists, binary data).
+        SourceError: The column's type has no levels (lists, binary data).
     """
     values = _with_levels(values, name)
     if not pa.types.is_dictionary(values.type):
@@ -117,7 +117,7 @@ def _with_levels(values: pa.Array, name: str) -> pa.Array:
     if pa.types.is_null(values.type):
         return values.cast(pa.string())
     if pa.types.is_nested(values.type) or _is_binary(values.type):
-        raise TableError(
+        raise SourceError(
             f"the column {name!r} holds {values.type}, which has no levels: take it out of the "
             "columns, or turn it into texts or numbers"
         )
@@ -184,7 +184,7 @@ def as_numbers(values: pa.Array, name: str, text: TextConfig, first_row: int = 0
         first_row: Number of the first row, for messages.
 
     Raises:
-        TableError: A text is no number, or a number is infinite or beyond float32.
+        SourceError: A text is no number, or a number is infinite or beyond float32.
     """
     return as_number_array(values, name, text, first_row).to_numpy(zero_copy_only=False)
 
@@ -201,7 +201,7 @@ def as_number_array(values: pa.Array, name: str, text: TextConfig, first_row: in
     elif pa.types.is_integer(kind) or pa.types.is_null(kind):
         return values.cast(pa.float64(), safe=False)
     elif not (pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-        raise TableError(
+        raise SourceError(
             f"the column {name!r} holds {kind}, but it is a continuous one: list it under dates or "
             "categorical, or turn it into numbers"
         )
@@ -211,7 +211,7 @@ def as_number_array(values: pa.Array, name: str, text: TextConfig, first_row: in
         plain = numbers.to_numpy(zero_copy_only=False)
         row = int(np.flatnonzero(np.abs(plain) > LARGEST)[0])
         what = "an infinite number" if np.isinf(plain[row]) else "a number beyond float32"
-        raise TableError(
+        raise SourceError(
             f"row {first_row + row} (the first is 0) has {plain[row]} in the column {name!r}, "
             f"{what}: replace it, or leave the value out"
         )
@@ -223,7 +223,7 @@ def _parsed(values: pa.Array, name: str, text: TextConfig, first_row: int) -> pa
     wrong = pc.invert(pc.match_substring_regex(values, _NUMBER))
     if pc.any(wrong).as_py():
         row = pc.index(wrong, True).as_py()
-        raise TableError(
+        raise SourceError(
             f"row {first_row + row} (the first is 0) has the text {values[row].as_py()!r} in the "
             f"column {name!r}, which holds numbers: correct it, list the text under `text: "
             "{missing: …}` if it means that the value is missing, or list the column under "

@@ -8,7 +8,8 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gradual.tabular.columns import TableError, TextConfig
+from gradual.sources.errors import SourceError
+from gradual.tabular.columns import TextConfig
 
 ELAPSED = "elapsed"
 HOLIDAY = "holiday"
@@ -98,7 +99,7 @@ def date_columns(
         first_row: Number of the first row, for messages.
 
     Raises:
-        TableError: A text is no date, or the column holds something else.
+        SourceError: A text is no date, or the column holds something else.
     """
     times = _times(values, name, text, first_row)
     made = {}
@@ -132,7 +133,7 @@ def _times(values: pa.Array, name: str, text: TextConfig, first_row: int) -> pa.
     if pa.types.is_date(kind) or pa.types.is_null(kind):
         return values.cast(pa.timestamp("s"))
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise TableError(
+        raise SourceError(
             f"the column {name!r} holds {kind}, but it is listed under dates: give it dates or ISO "
             "8601 texts such as 2020-12-31, or list it elsewhere"
         )
@@ -147,7 +148,7 @@ def _times(values: pa.Array, name: str, text: TextConfig, first_row: int) -> pa.
         return trimmed.cast(kind)
     except pa.ArrowInvalid:
         row = next(i for i, value in enumerate(trimmed) if not _is_time(value, kind))
-    raise TableError(
+    raise SourceError(
         f"row {first_row + row} (the first is 0) has {values[row].as_py()!r} in the column "
         f"{name!r}, which is no date: write dates as 2020-12-31 or 2020-12-31 23:59:00, and an "
         "offset such as Z or +01:00 after all times or after none"

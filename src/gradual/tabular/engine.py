@@ -19,8 +19,8 @@ from typing import Any, Literal, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gradual.sources.errors import SourceError
 from gradual.sources.reader import Part, SourceRows
-from gradual.tabular.columns import TableError
 from gradual.tabular.preprocessing import (
     PartialFit,
     PreprocessingConfig,
@@ -74,7 +74,7 @@ def fit_source(
         engine: Where to do it.
 
     Raises:
-        TableError: As `gradual.tabular.preprocessing.fit`; the message names the shard, too.
+        SourceError: As `gradual.tabular.preprocessing.fit`; the message names the shard, too.
     """
     whole = partial_fit([], config)
     with _mapped(engine) as run:
@@ -104,7 +104,7 @@ def transform_source(
         Rows, gaps and unseen levels of all of them.
 
     Raises:
-        TableError: As `Preprocessor.transform`; the message names the shard, too.
+        SourceError: As `Preprocessor.transform`; the message names the shard, too.
     """
     report = TransformReport()
     with _new_folder(folder) as new, _mapped(engine) as run:
@@ -150,9 +150,9 @@ class _TransformPart:
 def _named(part: Part) -> Iterator[None]:
     try:
         yield
-    except TableError as error:
+    except SourceError as error:
         message = str(error)
-        raise TableError(message if part.name in message else f"{part.name}: {message}") from error
+        raise SourceError(message if part.name in message else f"{part.name}: {message}") from error
 
 
 def _write_shard(chunks: Iterable[pa.Table], folder: Path, number: int) -> None:
@@ -183,7 +183,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     if folder.exists() and any(
         not (f.name.startswith("part-") and f.suffix == ".parquet") for f in folder.iterdir()
     ):
-        raise TableError(
+        raise SourceError(
             f"{folder} holds other files than shards, and they would be lost: name another folder"
         )
     remove_leftovers(folder)
@@ -220,7 +220,7 @@ def _mapped(
     try:
         from dask.distributed import Client, as_completed
     except ImportError as error:
-        raise TableError(
+        raise SourceError(
             "the engine dask needs Dask, which is not installed: pip install 'gradual[dask]', or "
             "set engine to local"
         ) from error
@@ -228,7 +228,7 @@ def _mapped(
         try:
             client = Client(engine.scheduler)
         except OSError as error:
-            raise TableError(
+            raise SourceError(
                 f"the Dask scheduler {engine.scheduler} cannot be reached ({error}): start it "
                 "(`dask scheduler`, `dask worker`), or correct scheduler in the parameters"
             ) from error

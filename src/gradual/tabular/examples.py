@@ -38,7 +38,7 @@ def encode_table(
         What `Preprocessor.transform` gives, the target's raw columns, and `PART`.
 
     Raises:
-        TableError: A value cannot be used.
+        SourceError: A value cannot be used.
         ValueError: A column of the target is also one that the models are given.
     """
     if given := set(target.columns) & set(preprocessor.config.columns.names):

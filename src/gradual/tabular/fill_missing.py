@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from gradual.tabular.columns import LARGEST, TableError
+from gradual.sources.errors import SourceError
+from gradual.tabular.columns import LARGEST
 from gradual.tabular.histogram import Histogram
 
 SUFFIX = "_na"
@@ -48,12 +49,12 @@ def fit_fill(name: str, values: Histogram, config: FillMissingConfig) -> float:
         config: How to choose.
 
     Raises:
-        TableError: There are none to choose from.
+        SourceError: There are none to choose from.
     """
     if config.strategy == "constant":
         return float(config.constant)
     if not values.n:
-        raise TableError(
+        raise SourceError(
             f"the column {name!r} has no number in any training row, so it has no "
             f"{config.strategy.replace('_', ' ')}: take it out of the continuous columns, or set "
             "the strategy of fill_missing to constant"

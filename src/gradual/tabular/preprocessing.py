@@ -19,16 +19,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gradual.sources.errors import SourceError
 from gradual.tabular import categorify, histogram
 from gradual.tabular.categorify import CategorifyConfig, Level, LevelCounts, Levels, fit_levels
-from gradual.tabular.columns import (
-    TableError,
-    TextConfig,
-    as_levels,
-    as_number_array,
-    as_numbers,
-    column,
-)
+from gradual.tabular.columns import TextConfig, as_levels, as_number_array, as_numbers, column
 from gradual.tabular.date_parts import DatePartsConfig, date_columns
 from gradual.tabular.fill_missing import SUFFIX, FillMissingConfig, fill, fit_fill
 from gradual.tabular.histogram import Histogram
@@ -170,7 +164,7 @@ class PartialFit:
                 dropped them anyway; saves time and changes nothing.
 
         Raises:
-            TableError: A column is missing, or holds what it must not.
+            SourceError: A column is missing, or holds what it must not.
         """
         columns = _Columns(table, config, first_row)
 
@@ -199,10 +193,10 @@ class PartialFit:
         """The preprocessor that these rows make.
 
         Raises:
-            TableError: There are no rows, or a column cannot be fitted.
+            SourceError: There are no rows, or a column cannot be fitted.
         """
         if not self.rows:
-            raise TableError("there are no training rows to fit the columns on: give some")
+            raise SourceError("there are no training rows to fit the columns on: give some")
         config = self.config
         taken = {*config.categorical, *config.continuous}
         levels = [
@@ -254,7 +248,7 @@ def partial_fit(
         first_row: Number of the first row, for messages.
 
     Raises:
-        TableError: As `PartialFit.of`.
+        SourceError: As `PartialFit.of`.
     """
     whole: PartialFit | None = None
     for chunk in slices(chunks):
@@ -276,7 +270,7 @@ def fit(chunks: Iterable[pa.Table] | pa.Table, config: PreprocessingConfig) -> "
         config: What to do with which columns.
 
     Raises:
-        TableError: There are no rows, a column is missing, or holds what it must not; the message
+        SourceError: There are no rows, a column is missing, or holds what it must not; the message
             names the column and the row.
     """
     return partial_fit([chunks] if isinstance(chunks, pa.Table) else chunks, config).finish()
@@ -415,11 +409,11 @@ class Preprocessor:
             finite float32 column for each of `continuous`, then the columns kept.
 
         Raises:
-            TableError: A column is missing, or holds what it must not.
+            SourceError: A column is missing, or holds what it must not.
         """
         keep = list(keep)
         if clash := {*self.categorical, *self.continuous} & set(keep):
-            raise TableError(
+            raise SourceError(
                 f"keep names {min(clash)!r}, which is an encoded column: rename it in the table"
             )
         kept = {name: column(table, name) for name in keep}

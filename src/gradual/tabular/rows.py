@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradual.sources.errors import SourceError
 from gradual.sources.reader import open_source
 from gradual.sources.splits import Split, part_rows, test_mask, validation_mask
-from gradual.tabular.columns import TableError, TextConfig, as_levels, column
+from gradual.tabular.columns import TextConfig, as_levels, column
 from gradual.tabular.engine import EngineConfig, fit_source
 from gradual.tabular.preprocessing import PartialFit, PreprocessingConfig, Preprocessor
 from gradual.tabular.targets import TargetConfig, fit_target
@@ -163,10 +164,10 @@ def fit_rows(
         engine: Where to do it.
 
     Raises:
-        TableError: As `gradual.tabular.preprocessing.fit`; rows are counted in the whole table.
+        SourceError: As `gradual.tabular.preprocessing.fit`; rows are counted in the whole table.
     """
     try:
         return fit_source(open_source(table.take(rows)), config, engine)
-    except TableError:
+    except SourceError:
         PartialFit.of(table, config)  # finds the same fault, or an earlier one, by its row here
         raise

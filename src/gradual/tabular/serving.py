@@ -10,9 +10,9 @@ import pyarrow as pa
 import torch
 from scipy.special import expit, logit, softmax
 
+from gradual.sources.errors import SourceError
 from gradual.sources.reader import SourceRows
 from gradual.tabular.baselines import BASELINES, Baseline
-from gradual.tabular.columns import TableError
 from gradual.tabular.predict import TableModel, TabularModel
 from gradual.tabular.preprocessing import Preprocessor, TransformReport
 from gradual.tabular.targets import Target
@@ -190,7 +190,7 @@ def predict_source(model: TableModel, source: SourceRows) -> tuple[pd.DataFrame,
         gaps and unseen levels.
 
     Raises:
-        TableError: There are no rows, a column is missing, or a value cannot be used; the message
+        SourceError: There are no rows, a column is missing, or a value cannot be used; the message
             names column and row.
     """
     report = TransformReport()
@@ -198,7 +198,7 @@ def predict_source(model: TableModel, source: SourceRows) -> tuple[pd.DataFrame,
         model.predict(chunk, report=report, first_row=report.rows) for chunk in source.chunks()
     ]
     if report.rows == 0:
-        raise TableError(f"{source.parts[0].name} has no rows to predict: give some")
+        raise SourceError(f"{source.parts[0].name} has no rows to predict: give some")
     predictions = pd.concat(found, ignore_index=True)
     predictions.insert(0, "row", np.arange(len(predictions)))
     return predictions, report

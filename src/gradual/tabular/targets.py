@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from gradual.tabular.columns import TableError, TextConfig, as_levels, as_numbers, column
+from gradual.sources.errors import SourceError
+from gradual.tabular.columns import TextConfig, as_levels, as_numbers, column
 from gradual.training.files import plain
 
 TargetKind = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -125,7 +126,7 @@ class Target:
             `(n, columns)`, float64, in the target's unit (`regression`).
 
         Raises:
-            TableError: A value is missing, no number, or a class that no training row has.
+            SourceError: A value is missing, no number, or a class that no training row has.
         """
         if self.kind in ("binary", "multiclass"):
             return _class_numbers(table, self.config.columns[0], self.classes, rows)
@@ -216,10 +217,10 @@ def fit_target(table: pa.Table, train_rows: np.ndarray, config: TargetConfig) ->
         config: What the target is.
 
     Raises:
-        TableError: A training row has no value or a wrong one, or all have the same.
+        SourceError: A training row has no value or a wrong one, or all have the same.
     """
     if not len(train_rows):
-        raise TableError("there are no training rows: check the split's parameters")
+        raise SourceError("there are no training rows: check the split's parameters")
     if config.kind == "regression":
         values = _values(table, config, train_rows)
         _check_range(values, config, train_rows)
@@ -227,7 +228,7 @@ def fit_target(table: pa.Table, train_rows: np.ndarray, config: TargetConfig) ->
         deviations = values.std(0)
         for name, deviation in zip(config.columns, deviations, strict=True):
             if deviation == 0:
-                raise TableError(
+                raise SourceError(
                     f"all {len(train_rows):,} training rows have the same {name!r}: there is "
                     "nothing to learn, check column and split"
                 )
@@ -239,7 +240,7 @@ def fit_target(table: pa.Table, train_rows: np.ndarray, config: TargetConfig) ->
         yes = truth.sum(0)
         for name, count in zip(classes, yes, strict=True):
             if count in (0, len(truth)):
-                raise TableError(
+                raise SourceError(
                     f"all {len(truth):,} training rows have the same {name!r}: there is nothing "
                     "to learn, leave the column out or check the split"
                 )
@@ -260,7 +261,7 @@ def _weights(
         return tuple(balanced.tolist())
     assert isinstance(given, dict)
     if unknown := sorted(set(given) - set(classes)):
-        raise TableError(
+        raise SourceError(
             f"class_weights names {unknown[0]!r}, but the classes are "
             f"{', '.join(map(repr, classes))}: correct the name"
         )
@@ -277,13 +278,13 @@ def _classes(table: pa.Table, rows: np.ndarray, config: TargetConfig) -> tuple[s
     expected = "exactly 2" if config.kind == "binary" else "at least 2"
     if len(classes) < 2 or (config.kind == "binary" and len(classes) > 2):
         shown = ", ".join(map(repr, classes[:10]))
-        raise TableError(
+        raise SourceError(
             f"the training rows have {len(classes)} classes in the column {name!r} ({shown}), but "
             f"a {config.kind} target needs {expected}: correct kind, column or split"
         )
     if config.positive is not None:
         if config.positive not in classes:
-            raise TableError(
+            raise SourceError(
                 f"positive is {config.positive!r}, but the column {name!r} has "
                 f"{', '.join(map(repr, classes))}: name one of these"
             )
@@ -306,7 +307,7 @@ def _class_numbers(
         text = texts[index] if index >= 0 else None
         if text is None:
             raise _missing(row, name)
-        raise TableError(
+        raise SourceError(
             f"row {row} (the first is 0) has {text!r} in the target column {name!r}, which no "
             f"training row has (those have {', '.join(map(repr, classes))}): correct it, leave "
             "the row out, or split so that every class is trained on"
@@ -325,7 +326,7 @@ def _yes_no(table: pa.Table, name: str, rows: np.ndarray) -> np.ndarray:
         text = texts[index] if index >= 0 else None
         if text is None:
             raise _missing(row, name)
-        raise TableError(
+        raise SourceError(
             f"row {row} (the first is 0) has {text!r} in the target column {name!r}, which is "
             f"neither a yes ({', '.join(_YES)}) nor a no ({', '.join(_NO)}): correct it"
         )
@@ -344,7 +345,7 @@ def _values(table: pa.Table, config: TargetConfig, rows: np.ndarray) -> np.ndarr
             raise _missing(rows[np.flatnonzero(np.isnan(one))[0]], name)
         if config.log and (one <= -1).any():
             row = np.flatnonzero(one <= -1)[0]
-            raise TableError(
+            raise SourceError(
                 f"row {rows[row]} (the first is 0) has {one[row]} in the target column {name!r}, "
                 "which has no log(1 + value): correct it, or set log to false"
             )
@@ -356,15 +357,15 @@ def _check_range(values: np.ndarray, config: TargetConfig, rows: np.ndarray) -> 
     outside = (values < low) | (values > high)
     if outside.any():
         row, place = np.argwhere(outside)[0]
-        raise TableError(
+        raise SourceError(
             f"row {rows[row]} (the first is 0) has {values[row, place]} in the target column "
             f"{config.columns[place]!r}, outside of y_range [{low}, {high}], so that no training "
             "could reach it: correct it, or widen y_range"
         )
 
 
-def _missing(row: int, name: str) -> TableError:
-    return TableError(
+def _missing(row: int, name: str) -> SourceError:
+    return SourceError(
         f"row {row} (the first is 0) has nothing in the target column {name!r}: fill it in, or "
         "leave the row out of training and evaluation"
     )
