@@ -3,7 +3,6 @@
 They are made from `sources.yml`, see `gradual.configuration.sources`.
 """
 
-import importlib
 import os
 import warnings
 from functools import reduce
@@ -15,9 +14,10 @@ from kedro.framework.project import settings
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
+from gradual.configuration.builds import builds_of
 from gradual.configuration.errors import ConfigurationError
 from gradual.configuration.loader import ConfigLoader
-from gradual.configuration.sources import KINDS, Source
+from gradual.configuration.sources import Source
 from gradual.pipelines import Build
 
 # Where a pipeline reads another namespace's data Kedro suspects a slip.
@@ -64,9 +64,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     pipelines: dict[str, Pipeline] = {}
     owners: dict[str, Source] = {}
     for source in sources.values():
-        kind = KINDS[source.kind]
-        made = importlib.import_module(kind.module).pipelines(source.name, **source.options)
-        for name, build in made.items():
+        for name, build in builds_of(source, loader.entries).items():
             if name in pipelines:
                 raise ConfigurationError(
                     f"sources.yml: {owners[name].name} and {source.name} both make the pipeline "

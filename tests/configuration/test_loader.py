@@ -73,14 +73,14 @@ def test_folds_are_numbered_and_may_have_overrides(conf: Path) -> None:
     write(conf / "local/sources.yml", "x: {kind: tables, folds: 2}")
     write(
         conf / "local/parameters.yml",
-        "x: {rows: {test: {method: folds, folds: 2, seed: 1}}, folds: [{}, {net: {dropout: 0}}]}",
+        "x: {rows: {test: {method: folds, seed: 1}}, folds: [{}, {net: {dropout: 0}}]}",
     )
     found = loader(conf)["parameters"]
     first, second = found["x_fold_1"], found["x_fold_2"]
     assert first["rows"]["test"] == {"method": "folds", "folds": 2, "seed": 1, "fold": 1}
     assert second["rows"]["test"]["fold"] == 2
     assert (first["net"]["dropout"], second["net"]["dropout"]) == (0.1, 0)
-    assert "fold" not in found["x"]["rows"]["test"]
+    assert found["x"]["rows"]["test"]["fold"] == 1, "the source alone holds out the first"
 
 
 def test_artifacts_are_entries_of_every_source_and_what_is_written_wins(conf: Path) -> None:

@@ -21,7 +21,7 @@ def test_a_source_is_a_kind_or_a_kind_with_settings() -> None:
     assert [name for name, source in sources.items() if source.default] == ["imdb"]
     assert list(runs_of(sources)) == [
         "imdb", "imdb_backwards", "imdb_ensemble", "wikitext", "wikitext_backwards", "adult",
-        "ml", "ml_fold_1", "ml_fold_2",
+        "ml", "ml_fold_1", "ml_fold_2", "ml_folds",
     ]  # fmt: skip
 
 

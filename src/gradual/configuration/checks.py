@@ -1,24 +1,23 @@
 """What is looked at before the first node runs: everything that can be known from `conf/` alone."""
 
 import dataclasses
-import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args, get_origin
 
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
+from gradual.configuration.builds import builds_of
 from gradual.configuration.errors import ConfigurationError, nearest
 from gradual.configuration.loader import RESERVED, ConfigLoader
-from gradual.configuration.sources import KINDS, Run
+from gradual.configuration.sources import Run
 
 Pipelines = Mapping[str, Pipeline]
 
 
 def pipelines_of(run: Run) -> list[str]:
     """Return the names of all pipelines that the run's source makes."""
-    module = importlib.import_module(KINDS[run.source.kind].module)
-    return list(module.pipelines(run.source.name, **run.source.options))
+    return list(builds_of(run.source))
 
 
 def groups_of(pipelines: Iterable[Pipeline]) -> dict[str, dict[str, str]]:

@@ -74,6 +74,14 @@ class ConfigLoader(OmegaConfigLoader):
         """What the files and ``--params`` say of each source or variant, without its recipe."""
         return merge(super().__getitem__("parameters"), self.runtime_params or {})
 
+    @cached_property
+    def entries(self) -> frozenset[str]:
+        """Names of the datasets that catalog files describe themselves."""
+        try:
+            return frozenset(super().__getitem__("catalog"))
+        except MissingConfigException:
+            return frozenset()
+
     def recipe_of(self, source: Source, name: str | None = None) -> dict[str, Any]:
         """Return the parameters of a recipe for that source's kind.
 
@@ -136,6 +144,24 @@ class ConfigLoader(OmegaConfigLoader):
             )
         return merge(self.recipe_of(source, written.get("recipe")), written)
 
+    def _check_folds(self, source: Source, parameters: Mapping[str, Any]) -> None:
+        if not source.folds:
+            return
+        overrides = parameters.get("folds")
+        if overrides is not None and len(overrides) != source.folds:
+            raise ConfigurationError(
+                f"{self.file_of(source.name, 'folds')}: {source.name}: folds has "
+                f"{len(overrides)} entries, but sources.yml says `folds: {source.folds}`"
+            )
+        files = any(name.startswith(f"{source.name}_fold_") for name in self.entries)
+        if overrides is None and not files and not _has_folds(parameters):
+            place = ".".join(KINDS[source.kind].test_split)
+            raise ConfigurationError(
+                f"{source.name}: sources.yml says `folds: {source.folds}`, but all would hold out "
+                f"the same rows: write {place}: {{method: folds, seed: 42}} in "
+                f"conf/base/{source.name}/parameters.yml"
+            )
+
     def file_of(self, *keys: str) -> str:
         """Return the file that says something of these keys, one in another, or `--params`."""
         if _holds(self.runtime_params or {}, keys):
@@ -163,6 +189,11 @@ class ConfigLoader(OmegaConfigLoader):
         return super()._merge_configs(config, env_config, key, env_path)
 
 
+def _has_folds(parameters: Mapping[str, Any]) -> bool:
+    inner = [value for value in parameters.values() if isinstance(value, Mapping)]
+    return parameters.get("method") == "folds" or any(_has_folds(value) for value in inner)
+
+
 def _holds(config: Any, keys: Sequence[str]) -> bool:
     """Whether there is something under these keys, one in another."""
     for key in keys:
@@ -183,15 +214,22 @@ def _variant(source: Mapping[str, Any], run: Run) -> dict[str, Any]:
         return merge(own, {"tokenizer": {"backwards": True}}, source.get("backwards") or {})
     if run.variant == "ensemble":
         return merge(own, source.get("ensemble") or {})
+    if run.variant == "folds":
+        return {}
+    if "start" in source:
+        own["start"] = source["start"]
     overrides = source.get("folds") or []
     override = overrides[run.fold - 1] if run.fold <= len(overrides) else {}
-    return merge(_numbered(own, run.fold), override)
+    return merge(_numbered(own, run), override)
 
 
-def _numbered(parameters: Mapping[str, Any], fold: int) -> dict[str, Any]:
+def _numbered(parameters: Mapping[str, Any], run: Run) -> dict[str, Any]:
     """Return the parameters with the number of the fold in each split by `method: folds`."""
     numbered = {
-        name: _numbered(value, fold) if isinstance(value, Mapping) else value
+        name: _numbered(value, run) if isinstance(value, Mapping) else value
         for name, value in parameters.items()
     }
-    return numbered | ({"fold": fold} if numbered.get("method") == "folds" else {})
+    if numbered.get("method") == "folds":
+        numbered["fold"] = run.fold or numbered.get("fold", 1)
+        numbered.setdefault("folds", run.source.folds)
+    return numbered

@@ -14,17 +14,21 @@ class Kind:
 
     Attributes:
         module: The package whose function `pipelines` makes the pipelines of a source.
+        test_split: Where its parameters say which rows are held out.
         options: Names of that function's own settings.
     """
 
     module: str
+    test_split: tuple[str, ...]
     options: tuple[str, ...] = ()
 
 
 KINDS = {
-    "texts": Kind("gradual.pipelines.texts", ("task", "backwards", "language_model")),
-    "tables": Kind("gradual.pipelines.tables"),
-    "ratings": Kind("gradual.pipelines.ratings"),
+    "texts": Kind(
+        "gradual.pipelines.texts", ("documents", "test"), ("task", "backwards", "language_model")
+    ),
+    "tables": Kind("gradual.pipelines.tables", ("rows", "test")),
+    "ratings": Kind("gradual.pipelines.ratings", ("split", "test")),
 }
 
 
@@ -74,7 +78,7 @@ class Run:
     Attributes:
         name: Its name: of the namespace, the group of parameters, the folders.
         source: The source that it is a variant of.
-        variant: "", "backwards", "ensemble" or "fold".
+        variant: "", "backwards", "ensemble", "fold", or "folds": what these are put together in.
         fold: Number of the fold, from 1.
     """
 
@@ -129,8 +133,11 @@ def _runs(source: Source) -> list[Run]:
         runs.append(Run(f"{source.name}_backwards", source, "backwards"))
         if source.options.get("task") != "language_model":
             runs.append(Run(f"{source.name}_ensemble", source, "ensemble"))
-    numbers = range(1, source.folds + 1)
-    return runs + [Run(f"{source.name}_fold_{i}", source, "fold", i) for i in numbers]
+    if source.folds:
+        numbers = range(1, source.folds + 1)
+        runs += [Run(f"{source.name}_fold_{i}", source, "fold", i) for i in numbers]
+        runs.append(Run(f"{source.name}_folds", source, "folds"))
+    return runs
 
 
 def _read(name: str, entry: Any) -> Source:
