@@ -29,11 +29,6 @@ CONFIG_LOADER_ARGS = {
     "merge_strategy": {"parameters": "soft", "globals": "soft", "mlflow": "soft"},
 }
 
-# A run's log is for what the run does. These set their own levels and handlers when imported, so
-# conf/logging.yml cannot quieten them.
-for name in ("mlflow", "kedro_mlflow"):
-    logging.getLogger(name).setLevel(logging.WARNING)
-
 logging.captureWarnings(True)
 # Warnings to the authors of Kedro and its plugins, which a user of this project cannot act on.
 warnings.filterwarnings("ignore", message="register_new_resolver")

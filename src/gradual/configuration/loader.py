@@ -127,13 +127,12 @@ class ConfigLoader(OmegaConfigLoader):
                 )
         merged: dict[str, Any] = {}
         for name, run in runs.items():
-            source = written.get(run.source.name) or {}
-            if not run.variant:
-                merged[name] = self._of_source(run.source, source)
-            else:
-                merged[name] = merge(
-                    _variant(merged[run.source.name], run), written.get(name) or {}
-                )
+            own = written.get(name) or {}
+            if run.variant:
+                merged[name] = merge(_variant(merged[run.source.name], run), own)
+            else:  # alone it holds out the first fold
+                merged[name] = _numbered(self._of_source(run.source, own), run)
+                self._check_folds(run.source, merged[name])
         return merged
 
     def _of_source(self, source: Source, written: Mapping[str, Any]) -> dict[str, Any]:

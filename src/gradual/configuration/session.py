@@ -33,6 +33,12 @@ class Context(KedroContext):
 class Session(KedroSession):
     """A session that answers an unknown pipeline with what to write."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As Kedro's, without MLflow's advice to the makers of kedro-mlflow in the log."""
+        from gradual.tracking import kedro_hook  # noqa: F401 - imports the plugin without a word
+
+        super().__init__(*args, **kwargs)
+
     def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Run pipelines, as Kedro's session does.
 

@@ -32,6 +32,11 @@ with warnings.catch_warnings(record=True):
     # by message does not survive its imports.
     from kedro_mlflow.framework.hooks.mlflow_hook import MlflowHook
 
+# A run's log is for what the run does. These set their own levels and handlers when imported, so
+# conf/logging.yml cannot quieten them.
+for _name in ("mlflow", "kedro_mlflow"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
 # A progress bar for each copied file would bury the run's own log.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
