@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradual.text.batch_view import detokenize, show_batch
+from gradual.text.batch_view import show_batch
 from gradual.text.corpus import Corpus, numericalize
+from gradual.text.detokenize import detokenize
 from gradual.text.rules import SPECIAL_TOKENS
 from gradual.text.tokenizer import tokenize
 from gradual.text.vocabulary import Vocabulary, VocabularyConfig, build_vocabulary

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gradual.text import tokenizer as tokenizers
 from gradual.text.awd_lstm import AWDLSTMConfig
-from gradual.text.batch_view import detokenize, show_batch
+from gradual.text.batch_view import show_batch
 from gradual.text.bundles import tokenizer_config
 from gradual.text.classifier import (
     ClassifierConfig,
@@ -21,6 +21,7 @@ from gradual.text.classifier import (
     train_classifier,
 )
 from gradual.text.corpus import numericalize
+from gradual.text.detokenize import detokenize
 from gradual.text.fitting import fit_tokenizer
 from gradual.text.generation import generate
 from gradual.text.language_model import LanguageModelConfig, train_language_model

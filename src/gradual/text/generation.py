@@ -318,7 +318,7 @@ def write_texts(
     Raises:
         ValueError: The bundle is no language model, or a prompt is empty and nothing begins a text.
     """
-    from gradual.text.batch_view import detokenize
+    from gradual.text.detokenize import detokenize
 
     unit = unit_of(bundle)
     texts = generate_words(
