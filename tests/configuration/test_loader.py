@@ -111,6 +111,13 @@ def test_what_names_nothing_is_refused_with_the_nearest_name(
         loader(conf, **params)["parameters"]
 
 
+def test_a_source_that_is_switched_off_may_keep_its_files(conf: Path) -> None:
+    write(conf / "local/sources.yml", "x: null")
+    found = loader(conf)
+    assert set(found["parameters"]) == {"t", "t_backwards", "t_ensemble"}
+    assert not any(name.startswith("x.") for name in found["catalog"])
+
+
 def test_an_unknown_source_is_refused_with_its_file(conf: Path) -> None:
     write(conf / "local/y/parameters.yml", "y: {}")
     with pytest.raises(ConfigurationError, match=r"local/y/parameters.yml: y is no source"):

@@ -119,8 +119,9 @@ class ConfigLoader(OmegaConfigLoader):
 
     def _parameters(self, written: dict[str, Any]) -> dict[str, Any]:
         runs = self.runs
+        listed = self._optional("sources")  # with those that this environment switches off
         for name in written:
-            if name not in runs and not name.startswith("_"):
+            if name not in runs and name not in listed and not name.startswith("_"):
                 raise ConfigurationError(
                     f"{self.file_of(name)}: {name} is no source.{nearest(name, runs)} Sources are "
                     f"listed in conf/base/sources.yml, each with its kind: `{name}: tables`"
