@@ -47,7 +47,7 @@ mlflow: .venv/.run  ## Look at the tracked runs in the browser
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db
 
 test: .venv/.test lint  ## Lint, type check, check import contracts and run the tests with coverage
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=term
 
 test-slow: .venv/.test  ## Run the tests that take more than some ten seconds each
 	$(BIN)/pytest -m slow

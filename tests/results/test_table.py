@@ -62,7 +62,6 @@ def test_the_verdict_says_who_is_ahead_and_json_can_hold_it(truth):
     assert verdict.winner == "net"
     assert all(gap["clear"] and gap["low"] > 0 for gap in verdict.against.values())
     json.dumps(dataclasses.asdict(verdict))
-    assert "The net is clearly better than" in verdict.sentence({"net": "The net"})
     behind = scored.verdict(ahead="forest")
     assert behind.against["net"]["high"] < 0
 

@@ -68,20 +68,6 @@ class Verdict:
     value: float
     against: dict[str, dict[str, Any]]
 
-    def sentence(self, names: Mapping[str, str] | None = None) -> str:
-        """Say in a sentence who is ahead of the next best, and whether that is clear.
-
-        Args:
-            names: What people call the models.
-        """
-        named = dict(names or {})
-        winner = named.get(self.winner, self.winner)
-        metric = metric_named(self.metric)
-        if not self.against:
-            return f"{winner} stands alone: {metric.title} {metric.show(self.value)}."
-        other, gap = next(iter(self.against.items()))
-        return f"{winner} {said(gap)} {named.get(other, other)}: {gap_text(metric, gap)}."
-
 
 def said(gap: Mapping[str, Any]) -> str:
     """The verb of a comparison."""
