@@ -118,7 +118,7 @@ ROWS = [{"n": 1, "c": "a, b"}, {"n": None, "c": "é"}, {"n": 3, "c": None}]
         ("t.dat", b"\xef\xbb\xbfn::c\r\n1::a, b\r\n::\xc3\xa9\r\n3::\r\n", {}),
         ("t.csv", 'n,c\n1,"a, b"\n,é\n3,\n'.encode("latin-1"), {"encoding": "latin-1"}),
         ("t.csv", 'n,c\n1,"a, b"\n,é\n3,\n'.encode("utf-16"), {}),
-        ("t.csv.gz", gzip.compress('n,c\n1,"a, b"\n,é\n3,\n'.encode()), {}),
+        ("t.csv.gz", gzip.compress('n,c\n1,"a, b"\n,é\n3,\n'.encode(), mtime=0), {}),
         ("t", 'n,c\n1,"a, b"\n,é\n3,\n', {"format": "csv"}),
         ("t.jsonl", '{"n": 1, "c": "a, b"}\n{"c": "é"}\n{"n": 3, "c": ""}\n', {}),
         ("t.json", '[{"n": 1, "c": "a, b"}, {"c": "é"}, {"n": 3}]', {}),
@@ -225,7 +225,7 @@ def test_quotes_are_looked_at_as_strictly_as_by_python(content: str, block: int)
 
 
 def test_a_truncated_file_is_named(tmp_path: Path) -> None:
-    content = gzip.compress(b"a,b\n" + b"1,2\n" * 5000)
+    content = gzip.compress(b"a,b\n" + b"1,2\n" * 5000, mtime=0)
     with pytest.raises(SourceError, match=r"t\.csv\.gz .*truncated or altered"):
         opened(tmp_path / "t.csv.gz", content[:-20]).read()
     with pytest.raises(SourceError, match=r"t\.foo has no suffix that says.*set `format`"):

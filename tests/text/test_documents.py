@@ -284,9 +284,7 @@ def test_bad_parquet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-@pytest.mark.parametrize(
-    ("pack", "name"), [(_tar, "r.tar.gz"), (_tar, "r.tar"), (_zip, "r.zip")], ids=str
-)
+@pytest.mark.parametrize(("pack", "name"), [(_tar, "r.tar.gz"), (_tar, "r.tar"), (_zip, "r.zip")])
 def test_an_archive_of_text_files(pack: Any, name: str, backwards: bool, tmp_path: Path) -> None:
     files = dict(reversed(FILES.items())) if backwards else FILES
     assert _rows(read_documents(_reviews(pack(tmp_path / name, files)), REVIEWS)) == [
