@@ -139,6 +139,14 @@ def test_backwards_is_one_setting_in_every_environment(
     assert back == ahead
 
 
+def test_no_variant_takes_the_registered_name_of_its_source(conf: Path) -> None:
+    named = {"registration": {"registered_name": "t", "alias": "champion"}}
+    found = loader(conf, t=named)["parameters"]
+    assert found["t"]["registration"] == named["registration"]
+    for variant in ("t_backwards", "t_ensemble"):
+        assert found[variant]["registration"] == {"registered_name": None, "alias": None}
+
+
 @pytest.mark.parametrize("env", ["local", "lesson", "full", "tiny"])
 def test_one_seed_stands_in_one_place(project: Path, env: str) -> None:
     changed = loader(project / "conf", env)

@@ -210,6 +210,8 @@ def _recipes_key(kind: str) -> str:
 def _variant(source: Mapping[str, Any], run: Run) -> dict[str, Any]:
     """Return the parameters of a variant, made from those of its source."""
     own = {name: value for name, value in source.items() if name not in RESERVED}
+    if "registration" in own:  # a registered name is one model's: a variant has its own, or none
+        own["registration"] = {"registered_name": None, "alias": None}
     if run.variant == "backwards":
         return merge(own, {"tokenizer": {"backwards": True}}, source.get("backwards") or {})
     if run.variant == "ensemble":
