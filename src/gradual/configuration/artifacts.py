@@ -63,7 +63,8 @@ def _entry(template: Mapping[str, Any], namespace: str, data: str) -> dict[str, 
     if suffix is not None:  # without one nothing is stored: an optional input that is not there
         parts = [data, layer, namespace, folder, f"{file}{suffix}"]
         arguments["filepath"] = "/".join(part for part in parts if part)
-    viz: dict[str, Any] = {"layer": re.sub(r"^\d+_", "", layer).replace("_", " ")}
+    named = re.sub(r"^\d+_", "", layer).replace("_", " ")
+    viz: dict[str, Any] = {"layer": arguments.pop("layer", named)}
     if rows is not None:
         viz["preview_args"] = {"nrows": rows}
     metadata: dict[str, Any] = {"kedro-viz": viz}
