@@ -145,7 +145,8 @@ def prepare(source: Path, target: Path, documents_limit: int | None) -> None:
     from gradual.sources.reader import SourceFormat, open_source
     from gradual.sources.splits import Split
     from gradual.text.corpus import numericalize
-    from gradual.text.documents import DocumentsConfig, read_documents, split_documents
+    from gradual.text.document_splits import split_documents
+    from gradual.text.documents import DocumentsConfig, read_documents
     from gradual.text.tokenizer import TokenizerConfig, tokenize
     from gradual.text.vocabulary import build_vocabulary
 

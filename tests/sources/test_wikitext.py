@@ -8,10 +8,10 @@ from gradual.sources.errors import SourceError
 from gradual.sources.reader import SourceFormat, SourceRows, open_source
 from gradual.sources.splits import Split
 from gradual.sources.wikitext import UNKNOWN, clean, read_articles
+from gradual.text.document_splits import split_documents
 from gradual.text.documents import (
     DocumentsConfig,
     read_documents,
-    split_documents,
 )
 from gradual.text.rules import UNK
 

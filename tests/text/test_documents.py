@@ -15,10 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 from gradual.sources.errors import SourceError
 from gradual.sources.reader import SourceFormat, SourceRows, open_source
 from gradual.sources.splits import Split
+from gradual.text.document_splits import split_documents
 from gradual.text.documents import (
     DocumentsConfig,
     read_documents,
-    split_documents,
 )
 
 LESSON = DocumentsConfig(

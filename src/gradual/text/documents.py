@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +12,12 @@ import pyarrow.compute as pc
 from gradual.sources.content import check_columns
 from gradual.sources.errors import SourceError
 from gradual.sources.reader import Openable, SourceRows, open_source
-from gradual.sources.splits import Split, validation_mask
+from gradual.sources.splits import Split
+from gradual.text.document_checks import PARTS, Part, check_parts, check_texts, summary
+from gradual.text.document_splits import draw_test
 from gradual.text.label_columns import LABELS, flagged_labels, label_lists, separated_labels
-from gradual.text.labels import as_array, label_texts
 
 logger = logging.getLogger(__name__)
-
-Part = Literal["train", "valid", "test", "unlabelled"]
-PARTS: tuple[Part, ...] = ("train", "valid", "test", "unlabelled")
 
 
 @dataclass(frozen=True)
@@ -160,9 +158,9 @@ def read_documents(
         more = _documents(texts, config, "unlabelled")
         documents = pa.concat_tables([documents, more], promote_options="default")
     if config.test is not None:
-        documents = _draw_test(documents, config.test)
-    _check_parts(documents, rows.name, config)
-    logger.info("%s: %s", rows.name.rsplit("/", 1)[-1], _summary(documents))
+        documents = draw_test(documents, config.test)
+    check_parts(documents, rows.name, config)
+    logger.info("%s: %s", rows.name.rsplit("/", 1)[-1], summary(documents))
     return documents
 
 
@@ -183,92 +181,12 @@ def _with_test(
     return pa.concat_tables([documents, more], promote_options="permissive")
 
 
-def split_documents(
-    documents: pa.Table, language_model: Split | None, classifier: Split
-) -> pa.Table:
-    """Choose the rows that the language model and the classifier are validated on.
-
-    The language model learns from all texts, test and unlabelled ones included, without their
-    labels (Howard & Ruder 2018, section 3.2); the classifier from the labelled training rows,
-    and its validation rows come out of those. A classifier split by `rows` counts those only.
-    Documents of the part `test` that never had a label can only be there to test the language
-    model: it neither learns from them nor is validated on them. Documents that the source itself
-    calls `valid` are training documents that a split may name
-    (`{method: column, column: part, values: [valid]}`).
-
-    Args:
-        documents: The table of `read_documents`.
-        language_model: How to choose among all documents; None if no language model is trained on
-            them.
-        classifier: How to choose among the labelled documents of the part `train`.
-
-    Returns:
-        One row a document: `language_model` (if there is a split for it), `train`, `valid` or
-        `test`; `classifier`, `train`, `valid`, `test`, or null where there is no label.
-
-    Raises:
-        SourceError: A split leaves one side empty, or the classifier without two labels.
-    """
-    frame = _frame(documents)
-    columns = {}
-    if language_model is not None:
-        held_out = _mask(frame, language_model, "language model")
-        for_language_model = np.where(held_out, "valid", "train").astype(object)
-        for_language_model[((frame["part"] == "test") & frame["label"].isna()).to_numpy()] = "test"
-        columns["language_model"] = pa.array(for_language_model, pa.string())
-    labelled = (frame["label"].notna() & frame["part"].isin(["train", "valid"])).to_numpy()
-    for_classifier = np.full(len(frame), None, object)
-    if labelled.any():
-        valid = _mask(frame[labelled].reset_index(drop=True), classifier, "classifier")
-        for_classifier[labelled] = np.where(valid, "valid", "train")
-        if not _multi_label(documents):
-            _check_split(frame["label"], for_classifier)
-    for_classifier[(frame["label"].notna() & (frame["part"] == "test")).to_numpy()] = "test"
-    return pa.table({**columns, "classifier": pa.array(for_classifier, pa.string())})
-
-
-def _check_split(labels: Any, parts: np.ndarray) -> None:
-    """Raise SourceError now where the classifier could not be trained after the language model."""
-    trained = set(labels[parts == "train"])
-    if len(trained) < 2:
-        raise SourceError(
-            f"the classifier's split leaves {len(trained)} label in the training rows: choose the "
-            "split so that at least two are left, for example with `stratify: label`"
-        )
-    if lost := set(labels[parts == "valid"]) - trained:
-        rows = int((labels == min(lost)).sum())
-        raise SourceError(
-            f"the classifier's split takes every training row of the label {min(lost)!r} for "
-            f"validation (there are {rows} rows of it in all): set `stratify: label` in "
-            "classifier_split, give more rows of it, or leave them out"
-        )
-
-
-def _frame(documents: pa.Table) -> Any:
-    """The documents as a data frame, several labels as one text, so that splits may go by them."""
-    frame = documents.to_pandas()
-    if _multi_label(documents):
-        frame["label"] = label_texts(as_array(documents["label"].to_pylist()))
-    return frame
-
-
-def _multi_label(documents: pa.Table) -> bool:
-    return bool(pa.types.is_list(documents["label"].type))
-
-
-def _mask(frame: Any, split: Split, whose: str) -> np.ndarray:
-    try:
-        return validation_mask(frame, split)
-    except ValueError as error:
-        raise SourceError(f"the {whose}'s split: {error}") from error
-
-
 # Parts and labels
 
 
 def _documents(texts: _Texts, config: DocumentsConfig, part: Part) -> pa.Table:
     """The documents with their labels and parts; `part` is that of all where no folder says it."""
-    _check_texts(texts, config)
+    check_texts(texts, config)
     rows = np.arange(len(texts.sources))
     parts = np.full(len(rows), part, object)
     if texts.parts is not None:
@@ -345,125 +263,6 @@ def _encoded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
     codes = [chunk.indices.to_numpy() for chunk in encoded.chunks]
     values = encoded.chunk(0).dictionary.to_pylist() if codes else []
     return (np.concatenate(codes) if codes else np.zeros(0, np.int32)), values
-
-
-def _check_texts(texts: _Texts, config: DocumentsConfig) -> None:
-    blank = np.ones(len(texts.sources), bool)
-    for name in config.text_columns:
-        trimmed = pc.utf8_trim_whitespace(texts.columns[name])
-        blank &= pc.equal(pc.binary_length(trimmed), 0).to_numpy(zero_copy_only=False)
-    if blank.any():
-        row = int(np.flatnonzero(blank)[0])
-        count = int(blank.sum())
-        more = f" (and {count - 1:,} more)" if count > 1 else ""
-        raise SourceError(
-            f"{texts.place}{texts.sources[row]}{more} has no text, or only blanks, in "
-            f"{', '.join(config.text_columns)}: remove it from the source, or fill it in"
-        )
-
-
-def _check_parts(documents: pa.Table, source: str, config: DocumentsConfig) -> None:
-    parts, labels = documents["part"], documents["label"]
-    training = pc.equal(parts, "train")
-    if not pc.any(training).as_py():
-        raise SourceError(
-            f"{source} gives no training rows, only {_summary(documents)}: correct the setting "
-            "'parts' or the source"
-        )
-    if not config.has_labels:
-        return
-    if config.multi_label:
-        _check_label_lists(documents, source, config)
-        return
-    trained = set(labels.filter(training).unique().to_pylist())
-    if len(trained) < 2:
-        raise SourceError(
-            f"{source} has {len(trained)} label among its training rows, {sorted(trained)}: a "
-            "classifier needs two, correct the settings 'labels' and 'parts' or the source"
-        )
-    tested = set(labels.filter(pc.equal(parts, "test")).unique().to_pylist())
-    if not tested:
-        raise SourceError(
-            f"{source} gives no labelled test rows to score a classifier on, only "
-            f"{_summary(documents)}: name them with 'split_column' and 'parts', or draw some from "
-            "the training rows, for example with `test: {method: random, fraction: 0.2}`"
-        )
-    if tested - trained:
-        raise SourceError(
-            f"{source} has the label {min(tested - trained)!r} in the test rows but in no training "
-            "row: correct the source"
-        )
-
-
-def _check_label_lists(documents: pa.Table, source: str, config: DocumentsConfig) -> None:
-    frame = documents.select(["label", "part"]).to_pandas()
-    pairs = frame[frame["label"].notna()].explode("label")
-    trained = set(pairs["label"][pairs["part"] == "train"].dropna())
-    test = pairs[pairs["part"] == "test"]
-    wanted = set(config.labels.values() if isinstance(config.labels, Mapping) else config.labels)
-    if not isinstance(config.labels, Mapping):
-        wanted |= set(config.label_columns)
-    if not trained:
-        raise SourceError(
-            f"{source} has no label among its training rows: correct the settings of the labels "
-            "and 'parts', or the source"
-        )
-    if never := sorted(wanted - trained):
-        raise SourceError(
-            f"{source} has the label {never[0]!r} in no training row, so nothing can be learnt of "
-            "it: take it out of the settings, or correct the source"
-        )
-    if test.empty:
-        raise SourceError(
-            f"{source} gives no labelled test rows to score a classifier on, only "
-            f"{_summary(documents)}: name them with 'split_column' and 'parts', or draw some from "
-            "the training rows, for example with `test: {method: random, fraction: 0.2}`"
-        )
-    if unseen := sorted(set(test["label"].dropna()) - trained):
-        raise SourceError(
-            f"{source} has the label {unseen[0]!r} in the test rows but in no training row: "
-            "correct the source, or draw other test rows"
-        )
-
-
-def _draw_test(documents: pa.Table, split: Split) -> pa.Table:
-    frame = _frame(documents)
-    if (frame["part"] == "test").any():
-        raise SourceError(
-            "the source has a test part of its own: leave the setting 'test' out of the documents"
-        )
-    training = (frame["part"] == "train").to_numpy()
-    parts = frame["part"].to_numpy(object).copy()
-    drawn = _mask(frame[training].reset_index(drop=True), split, "documents' test")
-    parts[training] = np.where(drawn, "test", "train")
-    place = documents.schema.get_field_index("part")
-    return documents.set_column(place, "part", pa.array(parts, pa.string()))
-
-
-def _summary(documents: pa.Table) -> str:
-    if _multi_label(documents):
-        return _summary_of_lists(documents)
-    counts = documents.group_by(["part", "label"]).aggregate([([], "count_all")]).to_pylist()
-    counts.sort(key=lambda row: (PARTS.index(row["part"]), row["label"] or ""))
-    return ", ".join(
-        f"{row['count_all']:,} {' '.join(filter(None, (row['part'], row['label'])))}"
-        for row in counts
-    )
-
-
-def _summary_of_lists(documents: pa.Table) -> str:
-    frame = documents.select(["label", "part"]).to_pandas()
-    parts = []
-    for part in (name for name in PARTS if (frame["part"] == name).any()):
-        labels = frame["label"][frame["part"] == part]
-        text = f"{len(labels):,} {part}"
-        if part != "unlabelled":
-            counts = labels.explode().value_counts()
-            named = [f"{count:,} {label}" for label, count in sorted(counts.items())]
-            named.append(f"{int((labels.map(len) == 0).sum()):,} without a label")
-            text += f" ({', '.join(named)})"
-        parts.append(text)
-    return ", ".join(parts)
 
 
 # Rows

@@ -14,6 +14,7 @@ from gradual import tracking
 from gradual.sources.reader import SourceRows
 from gradual.sources.splits import Split
 from gradual.text import batch_view
+from gradual.text import document_splits as splits
 from gradual.text import documents as texts
 from gradual.text import fitting as tokenizer_fitting
 from gradual.text import tokenizer as tokenizers
@@ -57,12 +58,12 @@ def split_documents(
     documents: pa.Table, language_model: RootModel[Split], classifier: RootModel[Split]
 ) -> pa.Table:
     """Choose the validation rows of the language model and of the classifier."""
-    return texts.split_documents(documents, language_model.root, classifier.root)
+    return splits.split_documents(documents, language_model.root, classifier.root)
 
 
 def split_labelled_documents(documents: pa.Table, classifier: RootModel[Split]) -> pa.Table:
     """Choose the validation rows of a classifier whose language model is there already."""
-    return texts.split_documents(documents, None, classifier.root)
+    return splits.split_documents(documents, None, classifier.root)
 
 
 def fit_tokenizer(
