@@ -27,7 +27,7 @@ from gradual.text.tokenizer import TokenizerConfig, tokenize
 from gradual.text.vocabulary import VocabularyConfig, build_vocabulary
 from gradual.training.bundle import Bundle
 from gradual.training.config import Phase, TrainingConfig
-from gradual.training.files import plain
+from gradual.training.files import to_json_types
 
 KINDS = (
     "text_classifier",
@@ -87,7 +87,7 @@ def classifier(*, backwards: bool = False) -> Bundle:
     )
     trained, _ = train_classifier(
         numericalize(tokens, vocabulary), vocabulary, labels, rows, rows, recipe,
-        language_model=None, tokenizer=plain(config),
+        language_model=None, tokenizer=to_json_types(config),
     )  # fmt: skip
     return trained
 
@@ -100,7 +100,9 @@ def language_model() -> Bundle:
     vocabulary = build_vocabulary(tokens, train, VocabularyConfig(min_frequency=1))
     recipe = LanguageModelConfig(model=NET, training=training(), batch_size=4)
     corpus = numericalize(tokens, vocabulary)
-    trained, _ = train_language_model(corpus, vocabulary, ~train, recipe, tokenizer=plain(config))
+    trained, _ = train_language_model(
+        corpus, vocabulary, ~train, recipe, tokenizer=to_json_types(config)
+    )
     return trained
 
 

@@ -31,7 +31,7 @@ from gradual.text.tokenizer import TokenizerConfig, tokenize
 from gradual.text.vocabulary import VocabularyConfig, build_vocabulary
 from gradual.training.bundle import Bundle, load_bundle, save_bundle
 from gradual.training.config import Phase, TrainingConfig
-from gradual.training.files import plain
+from gradual.training.files import to_json_types
 from gradual.training.history import History
 
 FAMILY, FLAG, THUMB = "👩‍👩‍👧", "🇫🇷", "👍🏽"
@@ -175,7 +175,7 @@ def test_pieces_do_not_depend_on_processes(
 def test_words_and_characters_need_no_fitting(fitted: TokenizerConfig) -> None:
     for config in (TokenizerConfig(), TokenizerConfig(unit="character"), fitted):
         assert fit_tokenizer([COLUMN], EVERY, config) is config
-    assert tokenizer_config(plain(fitted)) == fitted
+    assert tokenizer_config(to_json_types(fitted)) == fitted
 
 
 def test_bad_subwords_say_what_to_do() -> None:

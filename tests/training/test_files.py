@@ -10,8 +10,8 @@ from gradual.training.files import (
     atomic_path,
     canonical_json,
     fingerprint,
-    plain,
     sha256_file,
+    to_json_types,
 )
 
 
@@ -96,10 +96,10 @@ def test_canonical_json_refuses_numbers_that_json_cannot_say(value):
 
 def test_plain_refuses_what_json_would_change():
     with pytest.raises(TypeError, match="1 is not a string"):
-        plain({1: "a"})
+        to_json_types({1: "a"})
     with pytest.raises(TypeError, match="set is not JSON"):
-        plain({"a": {1}})
+        to_json_types({"a": {1}})
 
 
 def test_plain_for_identity_leaves_out_where_things_run():
-    assert plain({"s": [Settings()]}, identity=True) == {"s": [{"rate": 0.1}]}
+    assert to_json_types({"s": [Settings()]}, identity=True) == {"s": [{"rate": 0.1}]}

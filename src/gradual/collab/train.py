@@ -22,7 +22,7 @@ from gradual.sources.splits import part_rows
 from gradual.training.bundle import Bundle
 from gradual.training.config import Phase, TrainingConfig
 from gradual.training.engine import CheckpointStore, fit
-from gradual.training.files import plain
+from gradual.training.files import to_json_types
 from gradual.training.history import History
 from gradual.training.modules import array_hash, cpu_state
 from gradual.training.task import BatchStream, Task
@@ -313,7 +313,7 @@ def train_collab(
     }
     bundle = Bundle(
         kind=KIND,
-        config=plain(setup.model),
+        config=to_json_types(setup.model),
         state=_state(net, setup.rated, setup.train),
         metadata=metadata,
         dependencies={"users": setup.users.hash, "items": setup.items.hash},

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gradual.sources.content import check_columns
 from gradual.sources.errors import SourceError
-from gradual.sources.reader import Part, SourceRows, plain
+from gradual.sources.reader import Part, SourceRows, decoded
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Joined:
                 f"{self.name} and {join.right.name} both have the column {clash[0]!r}: list the "
                 "columns that are to be joined in `take`"
             )
-        keys = plain(chunk.select(list(join.on))).to_pandas()
+        keys = decoded(chunk.select(list(join.on))).to_pandas()
         found = rows_with(keys, right.select(list(join.on)).to_pandas())
         missing = np.flatnonzero(found < 0)
         if len(missing) and join.unmatched == "refuse":

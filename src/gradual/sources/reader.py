@@ -195,7 +195,7 @@ class SourceRows:
         return replace(self, steps=(*self.steps, step))
 
     def read(self, columns: Sequence[str] | None = None, *, as_text: bool = False) -> pa.Table:
-        """All rows in memory; texts are plain, types that differ between chunks widened.
+        """All rows in memory; texts are decoded, types that differ between chunks widened.
 
         Args:
             columns: The columns to read; None for all.
@@ -205,7 +205,7 @@ class SourceRows:
             SourceError: There are no rows, or they cannot be read, or the chunks do not have the
                 same columns, or have types that cannot be widened.
         """
-        chunks = [plain(chunk) for chunk in self.chunks(columns, as_text=as_text)]
+        chunks = [decoded(chunk) for chunk in self.chunks(columns, as_text=as_text)]
         for chunk in chunks[1:]:
             if set(chunk.column_names) != set(chunks[0].column_names):
                 raise SourceError(
@@ -233,7 +233,7 @@ class SourceRows:
         part = self.parts[0]
         if isinstance(part, TextFiles) and not self.steps:
             return part.head(count)
-        return plain(next(self.chunks_of(part)).slice(0, count))
+        return decoded(next(self.chunks_of(part)).slice(0, count))
 
 
 #: A file, a folder, an archive, a table in memory, or rows that were opened already.
@@ -394,7 +394,7 @@ def _member(path: Path, form: SourceFormat) -> Content:
     return Content(f"{path}/{name}", data=data)
 
 
-def plain(chunk: pa.Table) -> pa.Table:
+def decoded(chunk: pa.Table) -> pa.Table:
     """The chunk with texts instead of dictionaries of them."""
     for place, column in enumerate(chunk.schema):
         if pa.types.is_dictionary(column.type):

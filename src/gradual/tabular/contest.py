@@ -21,7 +21,7 @@ from gradual.tabular.serving import baseline_bundle
 from gradual.tabular.task import codes_of, numbers_of
 from gradual.tabular.train import train_tabular
 from gradual.training.bundle import Bundle, BundleStore
-from gradual.training.files import plain
+from gradual.training.files import to_json_types
 from gradual.training.modules import array_hash
 
 _RUN = "table_run"
@@ -100,7 +100,7 @@ def run_contest(
                 net = _run(name, seed, bundle, TabularModel.from_bundle(bundle), seconds, scored)
             else:
                 own = replace(settings, training=replace(settings.training, seed=seed))
-                key = {"settings": plain(own, identity=True), **made_from}
+                key = {"settings": to_json_types(own, identity=True), **made_from}
                 net = _kept(store, name, seed, key, partial(_net, name, own, examples, scored))
             yield net
         for baseline in config.baselines.models:
@@ -164,7 +164,11 @@ def refit(
 
     if store is None:
         return make()
-    key = {"examples": both.hash, "net": plain(own_net, identity=True), "baseline": plain(own)}
+    key = {
+        "examples": both.hash,
+        "net": to_json_types(own_net, identity=True),
+        "baseline": to_json_types(own),
+    }
     return store.kept("refit", {"model": name, "seed": seed, **key, **_versions()}, make)
 
 

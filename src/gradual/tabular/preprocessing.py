@@ -27,7 +27,7 @@ from gradual.tabular.date_parts import DatePartsConfig, date_columns
 from gradual.tabular.fill_missing import SUFFIX, FillMissingConfig, fill, fit_fill
 from gradual.tabular.histogram import Histogram
 from gradual.tabular.normalize import NormalizeConfig, Scale, fit_scale
-from gradual.training.files import canonical_json, plain
+from gradual.training.files import canonical_json, to_json_types
 
 _FORMAT = "gradual-preprocessor-1"
 # Rows that are worked on at a time: enough to be fast, few enough to be small in memory.
@@ -471,9 +471,9 @@ class Preprocessor:
         return {
             "format": _FORMAT,
             "rows": self.rows,
-            "categorical": [plain(levels) for levels in self.categorical_columns],
-            "continuous": [plain(numbers) for numbers in self.continuous_columns],
-            "config": plain(self.config),
+            "categorical": [to_json_types(levels) for levels in self.categorical_columns],
+            "continuous": [to_json_types(numbers) for numbers in self.continuous_columns],
+            "config": to_json_types(self.config),
         }
 
     @classmethod

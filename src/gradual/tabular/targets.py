@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gradual.sources.errors import SourceError
 from gradual.tabular.columns import TextConfig, as_levels, as_numbers, column
-from gradual.training.files import plain
+from gradual.training.files import to_json_types
 
 TargetKind = Literal["binary", "multiclass", "multilabel", "regression"]
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
@@ -195,7 +195,7 @@ class Target:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-able form for `from_dict`."""
-        result: dict[str, Any] = plain(self)
+        result: dict[str, Any] = to_json_types(self)
         return result
 
     @classmethod

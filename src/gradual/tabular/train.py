@@ -12,7 +12,7 @@ from gradual.tabular.model import TabularModelConfig, new_net
 from gradual.tabular.task import TabularTask, codes_of, numbers_of
 from gradual.training.bundle import Bundle
 from gradual.training.engine import CheckpointStore, History, fit
-from gradual.training.files import plain
+from gradual.training.files import to_json_types
 from gradual.training.modules import array_hash, cpu_state, parameters_hash
 
 KIND = "tabular"
@@ -77,7 +77,7 @@ def train_tabular(
         "train_rows": array_hash(examples.train),
         "valid_rows": array_hash(examples.valid),
     }
-    settings = {**plain(config, identity=True), "training": None}
+    settings = {**to_json_types(config, identity=True), "training": None}
     history = fit(
         task,
         config.training,

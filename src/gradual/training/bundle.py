@@ -125,7 +125,7 @@ class BundleStore:
         Args:
             name: of the file, without its suffix; another bundle of that name is replaced.
             made_from: all that the bundle depends on, the versions of the libraries that fit it
-                included: what `gradual.training.files.plain` takes.
+                included: what `gradual.training.files.to_json_types` takes.
             make: makes the bundle.
 
         Returns:

@@ -27,7 +27,7 @@ from gradual.training.device import (
     resolve_precision,
     set_random_state,
 )
-from gradual.training.files import canonical_json, plain
+from gradual.training.files import canonical_json, to_json_types
 from gradual.training.history import History
 from gradual.training.optimizer import Optimizer, group_parameters, trainable
 from gradual.training.progress import Progress
@@ -97,7 +97,9 @@ def fit(
     """
     device = resolve_device(config.device)
     task.to(device)
-    identity = json.loads(canonical_json(plain({"training": config, **(key or {})}, identity=True)))
+    identity = json.loads(
+        canonical_json(to_json_types({"training": config, **(key or {})}, identity=True))
+    )
     run = _Run(task, config, name, store, identity, on_epoch, device)
     return run.train()
 

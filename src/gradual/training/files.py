@@ -91,7 +91,7 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def plain(obj: Any, *, identity: bool = False) -> Any:
+def to_json_types(obj: Any, *, identity: bool = False) -> Any:
     """Turn dataclasses, mappings and sequences into dicts, lists and scalars that JSON knows.
 
     Args:
@@ -104,7 +104,7 @@ def plain(obj: Any, *, identity: bool = False) -> Any:
     """
     if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
         return {
-            field.name: plain(getattr(obj, field.name), identity=identity)
+            field.name: to_json_types(getattr(obj, field.name), identity=identity)
             for field in dataclasses.fields(obj)
             if not identity or field.metadata.get("identity", True)
         }
@@ -112,9 +112,9 @@ def plain(obj: Any, *, identity: bool = False) -> Any:
         wrong = next((key for key in obj if not isinstance(key, str)), None)
         if wrong is not None:
             raise TypeError(f"key {wrong!r} is not a string: JSON would change it; use strings.")
-        return {key: plain(value, identity=identity) for key, value in obj.items()}
+        return {key: to_json_types(value, identity=identity) for key, value in obj.items()}
     if isinstance(obj, list | tuple):
-        return [plain(value, identity=identity) for value in obj]
+        return [to_json_types(value, identity=identity) for value in obj]
     if obj is None or isinstance(obj, str | bool | int | float):
         return obj
     raise TypeError(f"{type(obj).__name__} is not JSON: convert {obj!r:.80} to a plain value.")
@@ -128,7 +128,11 @@ def canonical_json(obj: Any) -> str:
         TypeError: a value is no dataclass, mapping, sequence or scalar.
     """
     return json.dumps(
-        plain(obj), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        to_json_types(obj),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
 from gradual.training.device import resolve_precision
-from gradual.training.files import fingerprint, plain
+from gradual.training.files import fingerprint, to_json_types
 
 
 def check_kind(bundle: Bundle, kind: str) -> None:
@@ -27,7 +27,7 @@ def check_kind(bundle: Bundle, kind: str) -> None:
 
 def parameters_hash(config: Any) -> str:
     """Return the hash of a configuration, but for what changes no result (device, intervals)."""
-    return fingerprint(plain(config, identity=True))
+    return fingerprint(to_json_types(config, identity=True))
 
 
 def array_hash(array: np.ndarray) -> str:

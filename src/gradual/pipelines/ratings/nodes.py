@@ -29,7 +29,7 @@ from gradual.sources.splits import part_rows, scored_part
 from gradual.tracking.run import current_namespace
 from gradual.training.bundle import Bundle
 from gradual.training.checkpoint import CheckpointStore
-from gradual.training.files import plain
+from gradual.training.files import to_json_types
 from gradual.training.modules import array_hash
 from gradual.training.range_test import range_test
 
@@ -266,7 +266,7 @@ def write_report(
     learned = ratings.take(part_rows(rating_splits, *model.learned_from))
     shown = {"examples": report.user_examples(model, learned, recommendations)}
     shown |= {"similar_items": similar_items, "onboarding": onboarding, "new_items": new_items}
-    material = Material(summary, scores, figures, shown, plain(config.root))
+    material = Material(summary, scores, figures, shown, to_json_types(config.root))
     return write("Ratings: a recommender", report.SECTIONS, material)
 
 

@@ -33,7 +33,7 @@ from gradual.tabular.train import tabular_task, train_tabular
 from gradual.tracking.run import current_namespace
 from gradual.training.bundle import Bundle, BundleStore
 from gradual.training.checkpoint import CheckpointStore
-from gradual.training.files import plain
+from gradual.training.files import to_json_types
 from gradual.training.range_test import range_test
 
 logger = logging.getLogger(__name__)
@@ -216,7 +216,11 @@ def write_report(
 ) -> str:
     """Write one HTML page that says how good the models are and what the chosen one has learned."""
     tables = {"worst_rows": worst_rows, "columns": columns}
-    settings = {"target": plain(target.root), "rows": plain(rows.root), "net": plain(net.root)}
+    settings = {
+        "target": to_json_types(target.root),
+        "rows": to_json_types(rows.root),
+        "net": to_json_types(net.root),
+    }
     return report.model_page(Material(summary, scores, drawn, tables, settings))
 
 

@@ -230,7 +230,7 @@ def predict_new_rows(
         classifier: One, or an ensemble.
 
     Returns:
-        Label and probabilities, one row a row; counts; and a page with both.
+        Label and probabilities of each row; counts; and a page with both.
     """
     allowed = tokenizer.root.all_rules
     reader = (
