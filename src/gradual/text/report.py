@@ -75,8 +75,9 @@ def labels(m: Material) -> Section | None:
 
 
 def predictions(m: Material) -> Section:
-    """Figures about the predictions."""
-    return Section("Predictions", [m.drawn(*FIGURES)])
+    """Figures about the predictions; the one that compares models needs the page's width."""
+    others = [name for name in FIGURES if name != "comparison"]
+    return Section("Predictions", [*m.drawn("comparison"), m.drawn(*others)])
 
 
 def examples(m: Material) -> Section | None:
