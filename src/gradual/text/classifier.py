@@ -186,6 +186,11 @@ def _check_decision(config: ClassifierConfig, multi_label: bool) -> None:
                 f"{name} is {getattr(config, name)}, but documents may have several labels, each "
                 "with a threshold of its own that is chosen on the validation rows: leave it out"
             )
+    if multi_label and config.serve in ("ngrams", "stack"):
+        raise ValueError(
+            f"serve is {config.serve}, but documents may have several labels, for which the "
+            "classifier alone can be served: give auto or net"
+        )
 
 
 def classifier_task(
@@ -407,7 +412,7 @@ def refit_classifier(
 
 
 #: Settings that change no weight, and so ask for no training.
-_NO_WEIGHTS = ("abstain_below", "answer_accuracy", "refit")
+_NO_WEIGHTS = ("abstain_below", "answer_accuracy", "refit", "serve")
 
 
 def _without(values: Mapping[str, Any], name: str) -> dict[str, Any]:

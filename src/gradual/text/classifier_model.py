@@ -69,6 +69,9 @@ class ClassifierConfig:
             share of the answers is right; instead of `abstain_below`.
         refit: Once the validation rows have said how many epochs are best, train once more from
             the start for so many, on training and validation rows; that model is kept.
+        serve: Which model answers new texts: `net` (this classifier), `ngrams`, `stack` (both, with
+            weights from the validation rows), or `auto`: the one with the lowest log loss there.
+            Where documents may have several labels, it is the net.
     """
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
@@ -90,6 +93,7 @@ class ClassifierConfig:
     abstain_below: float | None = None
     answer_accuracy: float | None = None
     refit: bool = False
+    serve: Literal["auto", "net", "ngrams", "stack"] = "auto"
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "tokens_per_batch", "bptt", "pool_tokens", "head_size"):
@@ -118,6 +122,8 @@ class ClassifierConfig:
                 f"class_weights is {self.class_weights!r}: give none, balanced, or a weight by "
                 "label"
             )
+        if self.serve not in ("auto", "net", "ngrams", "stack"):
+            raise ValueError(f"serve is {self.serve!r}: give auto, net, ngrams or stack")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 f"label_smoothing is {self.label_smoothing}: give a share from 0 up to below 1"
