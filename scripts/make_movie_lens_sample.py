@@ -136,15 +136,15 @@ def make_sample(seed: int = SEED) -> dict[str, str]:
     ]
     # Who asks for recommendations: some viewers, and one that nobody has heard of.
     asking = [*user_ids[[3, 40, 77, 120]], 9_999]
-    # Two newcomers rate five well-known films each: one likes what the other does not.
+    # Two new users rate five well-known films each: one likes what the other does not.
     known = np.argsort(-np.bincount(movie, minlength=MOVIES), kind="stable")[:5]
-    newcomers = [
+    new_users = [
         f"{who},{movie_ids[film]},{stars[place]}"
         for who, stars in ((9_001, (5, 4, 1, 2, 5)), (9_002, (1, 2, 5, 4, 1)))
         for place, film in enumerate(known)
     ]
     return {
-        "newcomers.csv": "\n".join(["userId,movieId,rating", *newcomers, ""]),
+        "new_users.csv": "\n".join(["userId,movieId,rating", *new_users, ""]),
         "questions.csv": "\n".join(["userId", *map(str, asking), ""]),
         "ratings.csv": "\n".join(["userId,movieId,rating,timestamp", *lines, ""]),
         "movies.csv": "\n".join(["movieId,title,genres", *movies, ""]),

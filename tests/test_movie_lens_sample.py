@@ -23,7 +23,7 @@ def movies() -> pd.DataFrame:
 
 def test_script_reproduces_the_committed_files_byte_by_byte(tmp_path: Path) -> None:
     subprocess.run([sys.executable, SCRIPT, "--output", tmp_path], check=True, capture_output=True)
-    for name in ("ratings.csv", "movies.csv", "questions.csv", "newcomers.csv"):
+    for name in ("ratings.csv", "movies.csv", "questions.csv", "new_users.csv"):
         assert (tmp_path / name).read_bytes() == (SAMPLE / name).read_bytes()
 
 

@@ -105,10 +105,10 @@ except mlflow.MlflowException as error:
     assert "user" in refusal
 
 
-def test_newcomers_are_folded_in_and_get_lists_of_their_own(workspace: Path) -> None:
+def test_new_users_are_folded_in_and_get_lists_of_their_own(workspace: Path) -> None:
     output = workspace / "data/tiny/07_model_output/movielens"
-    lists = pd.read_parquet(output / "newcomer_recommendations.parquet")
-    brought = pd.read_csv(workspace / "data/01_raw/movie_lens_sample/newcomers.csv")
+    lists = pd.read_parquet(output / "new_user_recommendations.parquet")
+    brought = pd.read_csv(workspace / "data/01_raw/movie_lens_sample/new_users.csv")
     assert set(lists["user"]) == set(brought["userId"])
     assert not set(lists["item"]) & set(brought["movieId"])
 
@@ -134,7 +134,7 @@ def test_answers_leave_out_what_the_lists_leave_out(workspace: Path) -> None:
     parts = pd.read_parquet(output.parents[1] / "02_intermediate/movielens/rating_splits.parquet")
     counts = ratings[parts["part"] == "train"]["item"].value_counts()
     assert (counts < 5).any()
-    for name in ("answers", "recommendations", "newcomer_recommendations"):
+    for name in ("answers", "recommendations", "new_user_recommendations"):
         listed = pd.read_parquet(output / f"{name}.parquet")["item"].astype(int)
         assert counts[listed.unique()].min() >= 5
 

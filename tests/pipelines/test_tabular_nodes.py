@@ -75,7 +75,7 @@ def test_from_table_to_report(table: pa.Table, kind: str) -> None:
     worst = nodes.find_worst_rows(predictions, table, model, look)
     importance, dependence = nodes.interpret_model(model, table, predictions, look)
     embeddings = nodes.export_embeddings(net, encoded, preprocessor, target)
-    drawn = nodes.draw(
+    drawn = nodes.draw_figures(
         scores, result, predictions, model, importance, dependence, embeddings, history
     )
     page = nodes.write_report(result, scores, worst, summary, target, rows, net_config, **drawn)

@@ -4,12 +4,19 @@ Each kind of source has a package, whose function `pipelines` says what can be r
 """
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
 Build = Callable[[], Pipeline]
+
+
+def imported(place: str) -> Any:
+    """Return what is named `module:name`, imported now."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def under(
@@ -26,9 +33,32 @@ def under(
     """
 
     def build() -> Pipeline:
-        module, function = create.split(":")
-        pipeline = getattr(importlib.import_module(module), function)(**options)
+        pipeline = imported(create)(**options)
         others = {name: full for name, full in (inputs or {}).items() if name in pipeline.inputs()}
         return Pipeline(pipeline, namespace=namespace, inputs=others)
 
     return build
+
+
+def step(
+    func: Callable[..., Any],
+    inputs: str,
+    outputs: str | Mapping[str, str],
+    *,
+    more: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> Node:
+    """Return a node that is called what its function is called.
+
+    Args:
+        func: Its function.
+        inputs: Names of the datasets that are its arguments, in order, with blanks between them.
+        outputs: Likewise; a mapping where the function returns one.
+        more: Datasets of keyword arguments.
+        name: Another name, where one function serves twice.
+    """
+    arguments = dict(zip(inspect.signature(func).parameters, inputs.split(), strict=False))
+    made: Any = outputs
+    if isinstance(outputs, str) and len(outputs.split()) > 1:
+        made = outputs.split()
+    return Node(func, {**arguments, **(more or {})}, made, name=name or func.__name__)

@@ -32,20 +32,19 @@ from gradual.training.checkpoint import CheckpointStore
 from gradual.training.files import to_json_types
 from gradual.training.modules import array_hash
 from gradual.training.range_test import range_test
+from gradual.training.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Questions:
+class Questions(Settings):
     """Where users, and items if scores are asked for, stand in the file to be answered.
 
     Attributes:
         user: Column with the user's id.
         item: Column with the item's id; None where lists are asked for.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     user: str = "user"
     item: str | None = None
@@ -78,7 +77,7 @@ def split_ratings(
     return tables.split_ratings(ratings, config.root, given_parts)
 
 
-def train(
+def train_recommender(
     ratings: pa.Table,
     rating_splits: pa.Table,
     items: pa.Table,
@@ -156,7 +155,7 @@ def evaluate_cold_start(
     )
 
 
-def choose_onboarding(
+def choose_onboarding_items(
     recommender: Bundle,
     ratings: pa.Table,
     rating_splits: pa.Table,
@@ -185,7 +184,7 @@ def place_new_items(
     return metadata.place_new_items(model, items, learner, min_ratings=least)
 
 
-def summarise(
+def summarise_scores(
     recommender: Bundle,
     ratings: pa.Table,
     rating_splits: pa.Table,
@@ -214,12 +213,12 @@ def summarise(
     return found, summary
 
 
-def recommend(recommender: Bundle) -> pd.DataFrame:
+def recommend_to_each_user(recommender: Bundle) -> pd.DataFrame:
     """List for every user the items that he or she should like best."""
     return Recommender.from_bundle(recommender).recommend()
 
 
-def explore(
+def explore_items(
     recommender: Bundle, lists: RootModel[ListsConfig]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Show what the model knows of items.
@@ -236,7 +235,7 @@ def export_embeddings(recommender: Bundle) -> tuple[pa.Table, pa.Table]:
     return Recommender.from_bundle(recommender).embeddings()
 
 
-def draw(
+def draw_figures(
     history: pd.DataFrame,
     scores: pd.DataFrame,
     item_components: pd.DataFrame,
@@ -282,7 +281,7 @@ def log_model(
     return {"model_uri": uri}
 
 
-def answer(
+def answer_questions(
     recommender: Bundle, source: SourceRows, config: RootModel[Questions]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Answer a file of users with lists, or of users and items with scores.

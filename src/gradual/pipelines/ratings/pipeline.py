@@ -1,177 +1,70 @@
 """Ratings to a recommender, judged beside simple ones, and to the lists that people use."""
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from gradual.collab.figures import FIGURES
+from gradual.pipelines import step
 from gradual.pipelines.ratings import nodes
 
 _FIGURES = {name: f"{name}_figure" for name in FIGURES}
+_DATA = "ratings rating_splits"
+_LISTS = "params:recommendations"
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline that trains a recommender, scores it once on test ratings and reports."""
     return Pipeline(
         [
-            Node(
-                func=nodes.read_ratings,
-                inputs={
-                    "source": "source",
-                    "test_source": "test_source",
-                    "config": "params:ratings",
-                },
-                outputs=["ratings", "given_parts"],
-                name="read_ratings",
+            step(nodes.read_ratings, "source test_source params:ratings", "ratings given_parts"),
+            step(nodes.read_side, "items_source params:items", "items", name="read_items"),
+            step(nodes.read_side, "users_source params:users", "users", name="read_users"),
+            step(nodes.split_ratings, "ratings given_parts params:split", "rating_splits"),
+            step(
+                nodes.train_recommender,
+                f"{_DATA} items users recommender_checkpoints params:recommender {_LISTS}",
+                "recommender recommender_history",
             ),
-            Node(
-                func=nodes.read_side,
-                inputs={"source": "items_source", "config": "params:items"},
-                outputs="items",
-                name="read_items",
+            step(
+                nodes.evaluate,
+                f"recommender {_DATA} {_LISTS}",
+                "predictions held_out_scores verdicts",
             ),
-            Node(
-                func=nodes.read_side,
-                inputs={"source": "users_source", "config": "params:users"},
-                outputs="users",
-                name="read_users",
+            step(
+                nodes.evaluate_cold_start,
+                f"{_DATA} items users recommender params:recommender {_LISTS} params:cold_start",
+                "cold_start_scores",
             ),
-            Node(
-                func=nodes.split_ratings,
-                inputs={
-                    "ratings": "ratings",
-                    "given_parts": "given_parts",
-                    "config": "params:split",
-                },
-                outputs="rating_splits",
-                name="split_ratings",
+            step(
+                nodes.summarise_scores,
+                f"recommender {_DATA} predictions held_out_scores cold_start_scores verdicts",
+                "scores summary",
             ),
-            Node(
-                func=nodes.train,
-                inputs={
-                    "ratings": "ratings",
-                    "rating_splits": "rating_splits",
-                    "items": "items",
-                    "users": "users",
-                    "checkpoints": "recommender_checkpoints",
-                    "config": "params:recommender",
-                    "lists": "params:recommendations",
-                },
-                outputs=["recommender", "recommender_history"],
-                name="train_recommender",
+            step(
+                nodes.choose_onboarding_items,
+                f"recommender {_DATA} params:cold_start",
+                "onboarding",
             ),
-            Node(
-                func=nodes.evaluate,
-                inputs={
-                    "recommender": "recommender",
-                    "ratings": "ratings",
-                    "rating_splits": "rating_splits",
-                    "lists": "params:recommendations",
-                },
-                outputs=["predictions", "held_out_scores", "verdicts"],
-                name="evaluate",
+            step(nodes.place_new_items, "recommender items params:cold_start", "new_items"),
+            step(nodes.recommend_to_each_user, "recommender", "recommendations"),
+            step(
+                nodes.explore_items,
+                f"recommender {_LISTS}",
+                "similar_items item_biases item_components",
             ),
-            Node(
-                func=nodes.evaluate_cold_start,
-                inputs={
-                    "ratings": "ratings",
-                    "rating_splits": "rating_splits",
-                    "items": "items",
-                    "users": "users",
-                    "recommender": "recommender",
-                    "config": "params:recommender",
-                    "lists": "params:recommendations",
-                    "cold_start": "params:cold_start",
-                },
-                outputs="cold_start_scores",
-                name="evaluate_cold_start",
+            step(nodes.export_embeddings, "recommender", "user_embeddings item_embeddings"),
+            step(
+                nodes.draw_figures,
+                "recommender_history scores item_components item_biases",
+                _FIGURES,
             ),
-            Node(
-                func=nodes.summarise,
-                inputs={
-                    "recommender": "recommender",
-                    "ratings": "ratings",
-                    "rating_splits": "rating_splits",
-                    "predictions": "predictions",
-                    "held_out_scores": "held_out_scores",
-                    "cold_start_scores": "cold_start_scores",
-                    "verdicts": "verdicts",
-                },
-                outputs=["scores", "summary"],
-                name="summarise_scores",
+            step(
+                nodes.write_report,
+                f"recommender {_DATA} summary scores recommendations similar_items onboarding "
+                "new_items params:recommender",
+                "report",
+                more=_FIGURES,
             ),
-            Node(
-                func=nodes.choose_onboarding,
-                inputs={
-                    "recommender": "recommender",
-                    "ratings": "ratings",
-                    "rating_splits": "rating_splits",
-                    "cold_start": "params:cold_start",
-                },
-                outputs="onboarding",
-                name="choose_onboarding_items",
-            ),
-            Node(
-                func=nodes.place_new_items,
-                inputs={
-                    "recommender": "recommender",
-                    "items": "items",
-                    "cold_start": "params:cold_start",
-                },
-                outputs="new_items",
-                name="place_new_items",
-            ),
-            Node(
-                func=nodes.recommend,
-                inputs="recommender",
-                outputs="recommendations",
-                name="recommend_to_each_user",
-            ),
-            Node(
-                func=nodes.explore,
-                inputs={"recommender": "recommender", "lists": "params:recommendations"},
-                outputs=["similar_items", "item_biases", "item_components"],
-                name="explore_items",
-            ),
-            Node(
-                func=nodes.export_embeddings,
-                inputs="recommender",
-                outputs=["user_embeddings", "item_embeddings"],
-                name="export_embeddings",
-            ),
-            Node(
-                func=nodes.draw,
-                inputs={
-                    "history": "recommender_history",
-                    "scores": "scores",
-                    "item_components": "item_components",
-                    "item_biases": "item_biases",
-                },
-                outputs=_FIGURES,
-                name="draw_figures",
-            ),
-            Node(
-                func=nodes.write_report,
-                inputs={
-                    "recommender": "recommender",
-                    "ratings": "ratings",
-                    "rating_splits": "rating_splits",
-                    "summary": "summary",
-                    "scores": "scores",
-                    "recommendations": "recommendations",
-                    "similar_items": "similar_items",
-                    "onboarding": "onboarding",
-                    "new_items": "new_items",
-                    "config": "params:recommender",
-                    **_FIGURES,
-                },
-                outputs="report",
-                name="write_report",
-            ),
-            Node(
-                func=nodes.log_model,
-                inputs={"recommender": "recommender", "registration": "params:registration"},
-                outputs="logged_model",
-                name="log_recommender_model",
-            ),
+            step(nodes.log_model, "recommender params:registration", "logged_model"),
         ],
         tags="ratings",
     )
@@ -181,25 +74,15 @@ def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that answers a file of users or pairs, and one of new users' ratings."""
     return Pipeline(
         [
-            Node(
-                func=nodes.answer,
-                inputs={
-                    "recommender": "recommender",
-                    "source": "questions_source",
-                    "config": "params:questions",
-                },
-                outputs=["answers", "answers_metrics"],
-                name="answer_questions",
+            step(
+                nodes.answer_questions,
+                "recommender questions_source params:questions",
+                "answers answers_metrics",
             ),
-            Node(
-                func=nodes.fold_in_new_users,
-                inputs={
-                    "recommender": "recommender",
-                    "source": "newcomers_source",
-                    "ratings": "params:ratings",
-                },
-                outputs="newcomer_recommendations",
-                name="fold_in_new_users",
+            step(
+                nodes.fold_in_new_users,
+                "recommender new_users_source params:ratings",
+                "new_user_recommendations",
             ),
         ],
         tags="prediction",
@@ -210,17 +93,10 @@ def create_range_test_pipeline() -> Pipeline:
     """Return the pipeline that suggests a learning rate for the recommender."""
     return Pipeline(
         [
-            Node(
-                func=nodes.find_learning_rate,
-                inputs={
-                    "ratings": "ratings",
-                    "rating_splits": "rating_splits",
-                    "items": "items",
-                    "users": "users",
-                    "config": "params:recommender",
-                },
-                outputs=["recommender_range_test", "recommender_range_test_plot"],
-                name="find_recommender_learning_rate",
+            step(
+                nodes.find_learning_rate,
+                f"{_DATA} items users params:recommender",
+                "recommender_range_test recommender_range_test_plot",
             ),
         ],
         tags="range_test",

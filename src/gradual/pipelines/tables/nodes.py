@@ -186,7 +186,7 @@ def export_embeddings(
     return embedding_table(TabularModel.from_bundle(net, device="cpu"), examples)
 
 
-def draw(
+def draw_figures(
     scores: pd.DataFrame,
     summary: dict[str, Any],
     predictions: pd.DataFrame,
