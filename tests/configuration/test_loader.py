@@ -25,7 +25,7 @@ FILES = {
     "base/t/parameters.yml": """
         t: {start: a.safetensors, documents: {label: team}, backwards: {generation: {words: 3}}}
     """,
-    "base/t/catalog.yml": "t.source: {type: gradual.io.TextDataset, filepath: t.txt}",
+    "base/t/catalog.yml": "t.source: {type: gradual.io.HTMLDataset, filepath: t.txt}",
     "other/globals.yml": "{data: data/other, recipes: {tables: tiny}}",
     "other/parameters.yml": "x: {net: {dropout: 0.2}}",
     "local/.gitkeep": "",

@@ -73,8 +73,7 @@ CASES = [
     Case(
         "JSONDataset", "a.json", {"x": [1, "é"]}, {"x": 2}, {"x": object()}, _equal, "JSONPreview"
     ),
-    Case("TextDataset", "a.txt", "one\r\ntwo é\n", "three", 3, _equal, None),
-    Case("HTMLDataset", "a.html", "<p>é</p>", "<p>", None, _equal, "HTMLPreview"),
+    Case("HTMLDataset", "a.html", "<p>\r\né</p>", "<p>", None, _equal, "HTMLPreview"),
     Case(
         "PlotlyDataset",
         "figure.json",
@@ -186,21 +185,21 @@ def test_kedro_viz_previews_it(case: Case, tmp_path: Path) -> None:
 
 
 def test_a_save_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
-    dataset = gradual.io.TextDataset(filepath=tmp_path / "a.txt")
+    dataset = gradual.io.HTMLDataset(filepath=tmp_path / "a.html")
     dataset.save("old")
     script = (
         "import os, signal, sys, gradual.io\n"
-        "class Killed(gradual.io.TextDataset):\n"
+        "class Killed(gradual.io.HTMLDataset):\n"
         "    def _write(self, data, path):\n"
         "        super()._write(data, path)\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "Killed(filepath=sys.argv[1]).save('new')\n"
     )
-    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.txt")], check=False)
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.html")], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert dataset.load() == "old"
     dataset.save("newer")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
 
 
 def test_importing_the_datasets_does_not_import_torch() -> None:

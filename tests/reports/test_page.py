@@ -48,7 +48,7 @@ def test_page_has_everything(page: str) -> None:
         "Confusion matrix",
         "Training",
         "123,456",
-        "classifier.batch size</td><td>32",
+        "classifier.batch_size</td><td>32",
         "epochs 1, lr 0.02; lr (0.001, 0.01)",
     ):
         assert text in page

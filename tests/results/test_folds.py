@@ -43,8 +43,8 @@ def test_means_have_students_t_over_folds_on_the_scale_of_the_metric(
 def test_folds_are_laid_out_and_told_with_the_best_model_first(together: pd.DataFrame) -> None:
     table = by_fold(together, "rmse")
     assert table["Model"].tolist() == ["net", "mean"]
-    assert table.loc[0, ["Fold 1", "Fold 3"]].tolist() == ["1", "1.1"]
-    assert summarise(together, 3)["headline"].startswith("RMSE, mean of 3 folds: net 1.1 [")
+    assert table.loc[0, ["Fold 1", "Fold 3"]].tolist() == ["1.000", "1.100"]
+    assert summarise(together, 3)["headline"].startswith("RMSE, mean of 3 folds: net 1.100 [")
 
 
 def test_equal_folds_and_a_slice_of_one_fold_have_no_interval() -> None:

@@ -10,7 +10,7 @@ def test_new_rows_are_reported_with_what_is_unusual() -> None:
     page = new_rows_page(200, counts, answers)
     assert "200 rows predicted; gaps or unseen levels in 1 columns." in page
     assert "<td>job</td>" in page
-    assert "2.0 %" in page
+    assert "2.0\u00a0%" in page
     assert "&lt;script&gt;" in page
     assert "no gaps" in new_rows_page(200, counts.head(0), answers)
 

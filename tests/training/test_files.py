@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from gradual.training.files import (
     atomic_path,
     canonical_json,
     fingerprint,
+    from_json_types,
     sha256_file,
     to_json_types,
 )
@@ -92,6 +94,21 @@ def test_canonical_json_does_not_depend_on_order_and_takes_dataclasses():
 def test_canonical_json_refuses_numbers_that_json_cannot_say(value):
     with pytest.raises(ValueError, match="JSON"):
         canonical_json({"a": value})
+
+
+@dataclass(frozen=True)
+class Run:
+    settings: Settings
+    best: Settings | None
+    steps: tuple[Settings, ...]
+    names: dict[str, tuple[str, ...]]
+
+
+@pytest.mark.parametrize("best", [None, Settings(0.3)])
+def test_what_json_holds_becomes_the_dataclasses_that_it_was(best):
+    run = Run(Settings(0.2), best, (Settings(), Settings(0.5)), {"a": ("b", "c")})
+    assert from_json_types(Run, json.loads(canonical_json(run))) == run
+    assert from_json_types(tuple[Settings, ...], [{"rate": 0.5}]) == (Settings(0.5),)
 
 
 def test_plain_refuses_what_json_would_change():

@@ -27,6 +27,7 @@ from gradual.results.metrics import metric_named
 from gradual.results.table import VALID, Answers, result_rows, score_models
 from gradual.sources.errors import SourceError
 from gradual.sources.splits import Split
+from gradual.training.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ _LEAST = 100
 
 
 @dataclass(frozen=True)
-class ColdStartConfig:
+class ColdStartConfig(Settings):
     """What is held out, and how little is known of it.
 
     Attributes:
@@ -45,8 +46,6 @@ class ColdStartConfig:
         min_ratings: The rows of items with at least so many training ratings are learned from.
         seed: Chooses users, items and ratings.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     share: float = 0.2
     given: tuple[int, ...] = (0, 1, 3, 5, 10)
@@ -214,8 +213,8 @@ def _score_users(
         return []
     prior = Prior.of(model)
     cases = {
-        f"new users, {count} ratings given": frame["can_give"] & (frame["place"] < count)
-        for count in cold.given
+        f"new users, {n} rating{'s' * (n != 1)} given": frame["can_give"] & (frame["place"] < n)
+        for n in cold.given
     }
     for strategy in STRATEGIES:
         for length in cold.asked:

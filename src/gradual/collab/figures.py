@@ -57,8 +57,8 @@ def _apart(points: pd.DataFrame, named: int) -> np.ndarray:
     width, height = max(np.ptp(x), 1e-9), max(np.ptp(y), 1e-9)
     chosen: list[int] = []
     for row in np.argsort(-points["ratings"].to_numpy(), kind="stable"):
-        near = [r for r in chosen if abs(x[r] - x[row]) < 0.17 * width]
-        if all(abs(y[r] - y[row]) > 0.03 * height for r in near):
+        near = [r for r in chosen if abs(x[r] - x[row]) < 0.2 * width]
+        if all(abs(y[r] - y[row]) > 0.04 * height for r in near):
             chosen.append(int(row))
         if len(chosen) == named:
             break
@@ -98,22 +98,24 @@ def biases_figure(biases: pd.DataFrame, each: int = 12) -> go.Figure | None:
     )
 
 
-def _compared(scores: pd.DataFrame, metrics: tuple[str, ...], title: str) -> go.Figure | None:
+def _compared(
+    scores: pd.DataFrame, metrics: tuple[str, ...], title: str, unit: str
+) -> go.Figure | None:
     rows = scores[scores["metric"].str.startswith(metrics) & (scores["slice"] == "")]
     if rows.empty:
         return None
     part = "test" if (rows["part"] == "test").any() else "valid"
     names = list(dict.fromkeys(rows["metric"]))
-    return kit.comparison_figure(rows, models.MODEL, title, metrics=names, part=part)
+    return kit.comparison_figure(rows, models.MODEL, title, metrics=names, part=part, unit=unit)
 
 
 FIGURES: dict[str, Callable[[Mapping[str, pd.DataFrame]], go.Figure | None]] = {
     "training": lambda t: kit.training_figure(t["history"], "Training of the recommender"),
     "rating_scores": lambda t: _compared(
-        t["scores"], ("rmse", "mae"), "Ratings: all models on the same rows"
+        t["scores"], ("rmse", "mae"), "Ratings: all models on the same rows", "ratings"
     ),
     "list_scores": lambda t: _compared(
-        t["scores"], ("ndcg", "recall", "hit_rate"), "Lists: all models, the same users"
+        t["scores"], ("ndcg", "recall", "hit_rate"), "Lists: all models, the same users", "users"
     ),
     "components": lambda t: components_figure(t["item_components"]),
     "biases": lambda t: biases_figure(t["item_biases"]),

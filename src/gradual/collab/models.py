@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from gradual.training.rows import RowTable
+from gradual.training.settings import Settings
 
 
 @dataclass(frozen=True)
-class CollabModelConfig:
+class CollabModelConfig(Settings):
     """How users and items become a score.
 
     Attributes:
@@ -42,8 +43,6 @@ class CollabModelConfig:
         dropout: Rate after each hidden layer (`mlp`).
         init_std: Of the truncated normal distribution that the table starts from.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     interaction: Literal["dot_bias", "mlp"] = "dot_bias"
     factors: int = 50
@@ -242,7 +241,7 @@ class CollabNet(nn.Module):
         self.in_time = RowTable((users + items) * bins, 1, std) if bins else None
 
     @property
-    def plain(self) -> bool:
+    def from_table_only(self) -> bool:
         """Whether rows are what stands in the table."""
         return self.of_user is None and self.of_item is None and self.rated is None
 
@@ -254,7 +253,7 @@ class CollabNet(nn.Module):
             times: ``(B,)`` time bins, for a configuration that has them.
         """
         rows = self.table(ids)  # (B, 2, width)
-        if not self.plain:
+        if not self.from_table_only:
             users, items = ids[:, 0], ids[:, 1] - self.users
             rows = rows + torch.stack([self._user_extra(users), self._item_extra(items)], 1)
         scores = self.interaction(rows)
@@ -296,7 +295,7 @@ class CollabNet(nn.Module):
         """
         users, items = (part.clone() for part in self.table.weight.split([self.users, self.items]))
         for rows, extra in ((users, self._user_extra), (items, self._item_extra)):
-            if not self.plain:
+            if not self.from_table_only:
                 for block in torch.arange(len(rows), device=rows.device).split(8192):
                     rows[block] += extra(block)
             rows[0] = rows[1:].mean(0)

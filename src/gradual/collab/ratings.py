@@ -13,6 +13,7 @@ from gradual.collab.ids import IdMap, as_ids
 from gradual.sources.errors import SourceError
 from gradual.sources.reader import Openable, given_parts, open_source
 from gradual.sources.splits import Split, test_mask, validation_mask
+from gradual.training.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ _OWN = ("user", "item", "rating", "time")
 
 
 @dataclass(frozen=True)
-class RatingsConfig:
+class RatingsConfig(Settings):
     """Where user, item, rating and time stand.
 
     Attributes:
@@ -35,8 +36,6 @@ class RatingsConfig:
             row where there is no time, or it is equal) stays, their `mean` (with the last time),
             or it is an `error`.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     user: str = "userId"
     item: str = "movieId"
@@ -153,20 +152,25 @@ def _ids(raw: pa.Table, column: str, name: str) -> pa.Array:
     return ids
 
 
-def _numbers(raw: pa.Table, column: str, name: str) -> pa.Array:
+def _numbers(raw: pa.Table, column: str, name: str, *, gaps: bool = False) -> pa.Array:
+    """A column as float32; with `gaps`, null where it is empty."""
     values = raw[column].combine_chunks()
     try:
-        numbers = values.cast(pa.float32(), safe=False)
+        found = values.cast(pa.float32(), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        numbers = pa.array(pd.to_numeric(values.to_pandas(), errors="coerce"), pa.float32())
-    bad = ~np.isfinite(numbers.to_numpy(zero_copy_only=False))
+        found = pa.array(pd.to_numeric(values.to_pandas(), errors="coerce"), pa.float32())
+    numbers = found.to_numpy(zero_copy_only=False)
+    bad = ~np.isfinite(numbers)
+    if gaps:
+        bad &= pc.is_valid(values).to_numpy(zero_copy_only=False)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
+        remedy = "leave it empty, or name the column under categories" if gaps else "remove the row"
         raise SourceError(
             f"{name}, row {row + 1} has {values[row].as_py()!r} in the column {column!r}, which is "
-            "no finite number: correct it, or remove the row"
+            f"no finite number: correct it, or {remedy}"
         )
-    return numbers
+    return pa.array(numbers, pa.float32(), from_pandas=gaps)
 
 
 def _times(raw: pa.Table, column: str, name: str) -> pa.Array:
@@ -230,7 +234,7 @@ def pair_numbers(users: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class RatingsSplit:
+class RatingsSplit(Settings):
     """Which ratings are held out.
 
     Attributes:
@@ -238,8 +242,6 @@ class RatingsSplit:
             are `user`, `item`, `rating`, `time` and those kept.
         test: Ratings to score the model on once, at the end; None for none.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     valid: Split = field(default_factory=lambda: Split(fraction=0.2))
     test: Split | None = None
@@ -286,7 +288,7 @@ def split_ratings(
 
 
 @dataclass(frozen=True)
-class SideConfig:
+class SideConfig(Settings):
     """Where an item's or a user's title and properties stand.
 
     Attributes:
@@ -300,8 +302,6 @@ class SideConfig:
         separator: Between the words of a list.
         nothing: How an empty list is written.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     id: str = "movieId"
     title: str | None = "title"
@@ -368,29 +368,9 @@ def read_side(source: Openable, config: SideConfig) -> pa.Table:
     for column in config.categories:
         columns[column] = _text(raw[column])
     for column in config.numbers:
-        columns[column] = _numbers_or_gaps(raw, column, name)
+        columns[column] = _numbers(raw, column, name, gaps=True)
     return pa.table(columns).take(order)
 
 
 def _text(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks().cast(pa.string())
-
-
-def _numbers_or_gaps(raw: pa.Table, column: str, name: str) -> pa.Array:
-    values = raw[column].combine_chunks()
-    filled = pc.is_valid(values).to_numpy(zero_copy_only=False)
-    numbers = np.full(len(values), np.nan, np.float32)
-    kept = raw.filter(filled)
-    if kept.num_rows:
-        try:
-            numbers[filled] = _numbers(kept, column, name).to_numpy()
-        except SourceError:
-            rows = np.flatnonzero(filled)
-            bad = pd.to_numeric(kept[column].to_pandas(), errors="coerce").isna().to_numpy()
-            row = int(rows[np.flatnonzero(bad)[0]]) if bad.any() else int(rows[0])
-            raise SourceError(
-                f"{name}, row {row + 1} has {values[row].as_py()!r} in the column {column!r}, "
-                "which is no finite number: correct it, leave it empty, or name the column under "
-                "categories"
-            ) from None
-    return pa.array(numbers, from_pandas=True)

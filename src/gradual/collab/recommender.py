@@ -19,7 +19,9 @@ from gradual.collab.models import (
     squash,
 )
 from gradual.training.bundle import Bundle
+from gradual.training.files import from_json_types
 from gradual.training.modules import check_kind, load_state
+from gradual.training.settings import Settings
 
 KIND = "collab"
 _PAIRS = 1 << 18
@@ -31,7 +33,7 @@ FALLBACKS = ("", "user", "item", "user and item")
 
 
 @dataclass(frozen=True)
-class ListsConfig:
+class ListsConfig(Settings):
     """What lists of recommendations hold.
 
     Attributes:
@@ -42,8 +44,6 @@ class ListsConfig:
             of the training ratings.
         similar_to: So many of the most rated items get a list of similar ones.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     n: int = 10
     min_ratings: int = 0
@@ -118,11 +118,7 @@ class Recommender:
             ValueError: It is of another kind, or its weights do not fit its configuration.
         """
         check_kind(bundle, KIND)
-        settings: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in bundle.config.items()
-        }
-        config = CollabModelConfig(**settings)
+        config: CollabModelConfig = from_json_types(CollabModelConfig, bundle.config)
         interaction = make_interaction(config)
         prefix = "interaction."
         weights = {

@@ -214,7 +214,8 @@ def new_users_and_items(material: Material) -> Section:
     if slices:
         tables = [wide(material.scores, VALID, name).assign(slice=name) for name in slices]
         table = pd.concat(tables, ignore_index=True).fillna("–")
-        table.insert(0, "For", table.pop("slice"))
+        each = table.pop("slice")
+        table.insert(0, "For", each.mask(each.duplicated(), ""))
         blocks += [
             "A second model was trained without some users and items. These users are folded in by "
             "a few of their ratings, without training; these items are known by their properties.",

@@ -25,6 +25,7 @@ from gradual.training.engine import CheckpointStore, fit
 from gradual.training.files import to_json_types
 from gradual.training.history import History
 from gradual.training.modules import array_hash, cpu_state
+from gradual.training.settings import Settings
 from gradual.training.task import BatchStream, Task
 
 #: The lesson's recipe.
@@ -36,7 +37,7 @@ _RANKED_USERS = 1000
 
 
 @dataclass(frozen=True)
-class CollabConfig:
+class CollabConfig(Settings):
     """How a recommender is built and trained.
 
     Attributes:
@@ -55,8 +56,6 @@ class CollabConfig:
         refit: After validation has said how many epochs are best, train once more on training and
             validation ratings. Only test ratings can score that model.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     model: CollabModelConfig = field(default_factory=CollabModelConfig)
     training: TrainingConfig = LESSON

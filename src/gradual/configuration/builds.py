@@ -35,6 +35,7 @@ def _folds(source: Source, catalog: Container[str]) -> Build:
         {f"fold_{number}": f"{name}.scores" for number, name in enumerate(names, start=1)},
         folds=source.folds,
         name=f"{source.name}_folds",
+        titles=KINDS[source.kind].titles,
     )
 
     def build() -> Pipeline:

@@ -16,18 +16,25 @@ class Kind:
         module: The package whose function `pipelines` makes the pipelines of a source.
         test_split: Where its parameters say which rows are held out.
         options: Names of that function's own settings.
+        titles: Where it stands what people call the models, `module:name`; "" if as they are named.
     """
 
     module: str
     test_split: tuple[str, ...]
     options: tuple[str, ...] = ()
+    titles: str = ""
 
 
 KINDS = {
     "texts": Kind(
-        "gradual.pipelines.texts", ("documents", "test"), ("task", "backwards", "language_model")
+        "gradual.pipelines.texts",
+        ("documents", "test"),
+        ("task", "backwards", "language_model"),
+        titles="gradual.text.metrics:NAMES",
     ),
-    "tables": Kind("gradual.pipelines.tables", ("rows", "test")),
+    "tables": Kind(
+        "gradual.pipelines.tables", ("rows", "test"), titles="gradual.tabular.scores:MODELS"
+    ),
     "ratings": Kind("gradual.pipelines.ratings", ("split", "test")),
 }
 

@@ -8,7 +8,6 @@ from gradual.io.json import JSONDataset
 from gradual.io.parquet import ParquetDataset
 from gradual.io.plotly import PlotlyDataset
 from gradual.io.source import SourceDataset
-from gradual.io.text import TextDataset
 from gradual.io.vocabulary import VocabularyDataset
 
 __all__ = [
@@ -21,6 +20,5 @@ __all__ = [
     "ParquetDataset",
     "PlotlyDataset",
     "SourceDataset",
-    "TextDataset",
     "VocabularyDataset",
 ]

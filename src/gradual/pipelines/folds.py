@@ -4,23 +4,25 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from gradual import tracking
-from gradual.reports.page import Material, Note, Section, Table, write
+from gradual.pipelines import imported
+from gradual.reports.page import Block, Material, Note, Section, Table, write
 from gradual.results.folds import by_fold, over_folds, summarise
 from gradual.results.table import wide
 
 
-def create_pipeline(folds: int, name: str) -> Pipeline:
+def create_pipeline(folds: int, name: str, titles: str = "") -> Pipeline:
     """Return the pipeline that puts the scores of all folds together.
 
     Args:
         folds: How many there are; their scores are `fold_1`, `fold_2`, ….
         name: What the result is called.
+        titles: Where it stands what people call the models, `module:name`.
     """
 
     def gather(*scores: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, object]]:
         together = over_folds(scores, name)
         tracking.log_results(together)
-        return together, summarise(together, folds)
+        return together, summarise(together, folds, imported(titles) if titles else {})
 
     return Pipeline(
         [
@@ -43,18 +45,19 @@ def create_pipeline(folds: int, name: str) -> Pipeline:
 
 def write_report(scores: pd.DataFrame, summary: dict[str, object]) -> str:
     """Write the page that shows all folds beside their mean."""
-    return write("Folds", (_folds, _metrics), Material(summary, scores))
+    return write("Folds side by side", (_scores,), Material(summary, scores))
 
 
-def _folds(material: Material) -> Section:
-    summary = material.summary
-    table = by_fold(material.scores, summary["metric"], summary["part"])
-    notes = [Note(text) for text in summary["notes"]]
-    return Section("Fold by fold", [Table(table, numbers=list(table.columns[1:])), *notes])
+def _scores(material: Material) -> Section:
+    metric, part, names = (material.summary[name] for name in ("metric", "part", "names"))
+    one = by_fold(material.scores, metric, part, names)
+    every = wide(material.scores, part, names=names)
+    place = {model: i for i, model in enumerate(one["Model"])}
+    every = every.sort_values("Model", key=lambda models: models.map(place), kind="stable")
+    blocks: list[Block] = ["The metric that decides, fold by fold:", _table(one)]
+    blocks += [Note(text) for text in material.summary["notes"]]
+    return Section("", [*blocks, "All metrics, mean of the folds:", _table(every)])
 
 
-def _metrics(material: Material) -> Section:
-    table = wide(material.scores, material.summary["part"])
-    return Section(
-        "All metrics, mean of the folds", [Table(table, numbers=list(table.columns[1:]))]
-    )
+def _table(frame: pd.DataFrame) -> Table:
+    return Table(frame, numbers=list(frame.columns[1:]))

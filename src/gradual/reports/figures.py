@@ -384,7 +384,7 @@ def comparison_figure(
     names: Mapping[str, str] | None = None,
     metrics: Sequence[str] | None = None,
     part: str = "test",
-    slice: str = "",
+    unit: str = "rows",
 ) -> go.Figure | None:
     """Draw the scores of several models with their intervals, one small figure a metric.
 
@@ -395,12 +395,12 @@ def comparison_figure(
         names: What people call the models.
         metrics: Those to draw; by default all that have intervals.
         part: Which rows.
-        slice: Which slice of them.
+        unit: What they are.
 
     Returns:
         The figure, or None where there is nothing to compare.
     """
-    rows = means(scores, part, slice)
+    rows = means(scores, part)
     wanted = list(metrics or dict.fromkeys(rows["metric"][rows["low"].notna()]))
     rows = rows[rows["metric"].isin(wanted)]
     if rows.empty:
@@ -444,7 +444,7 @@ def comparison_figure(
             figure.update_xaxes(tickformat=".1%", row=1, col=col)
     figure.update_yaxes(categoryorder="array", categoryarray=models[::-1], automargin=True)
     subtitle = (
-        f"{int(rows['rows'].iloc[0]):,} {part} rows, 95 % intervals · blue: "
+        f"{int(rows['rows'].iloc[0]):,} {part} {unit}, 95 % intervals · blue: "
         f"{named.get(chosen, chosen)}"
     )
     finish(figure, title, subtitle, max(HEIGHT - 80, 30 * len(models) + 190))
@@ -491,7 +491,9 @@ def training_figure(history: pd.DataFrame, title: str = "Training") -> go.Figure
             figure.update_yaxes(tickformat=".1%", range=limits, row=place, col=1)
     _shade_phases(figure, history)
     figure.update_xaxes(dtick=max(1, len(history) // 12), range=[0.5, len(history) + 0.5])
-    figure.update_xaxes(title="epoch (shaded: phases)", row=rows, col=1)
+    phases = set(history.get("phase", ()))
+    title_below = "epoch (shaded: phases)" if len(phases) > 1 else "epoch"
+    figure.update_xaxes(title=title_below, row=rows, col=1)
     best = history["valid_loss"].min() if "valid_loss" in history else history["train_loss"].min()
     epochs_run = "1 epoch" if len(history) == 1 else f"{len(history)} epochs"
     subtitle = f"{epochs_run} · lowest loss {best:.4f}"
@@ -543,15 +545,12 @@ def _shade_phases(figure: go.Figure, history: pd.DataFrame) -> None:
         )
 
 
-def range_test_figure(
-    frame: pd.DataFrame, suggestions: Mapping[str, float], title: str = "Learning-rate range test"
-) -> go.Figure:
+def range_test_figure(frame: pd.DataFrame, suggestions: Mapping[str, float]) -> go.Figure:
     """Draw the loss against the learning rate, with the suggested rates.
 
     Args:
         frame: ``lr``, ``loss`` and, if there, ``smoothed_loss``; one row per step.
         suggestions: Rate by name.
-        title: What was tested.
     """
     figure = go.Figure()
     smoothed = "smoothed_loss" if "smoothed_loss" in frame else "loss"
@@ -593,4 +592,4 @@ def range_test_figure(
     figure.update_yaxes(
         title="loss", range=[finite.min() - 0.15 * spread, finite[0] + 0.8 * spread]
     )
-    return finish(figure, title, f"{len(frame)} steps")
+    return finish(figure, "Learning-rate range test", f"{len(frame)} steps")

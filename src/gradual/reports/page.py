@@ -11,6 +11,7 @@ A new section is one function and its name in that list.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -125,7 +126,7 @@ def write(
     """Write the page of a method.
 
     Args:
-        title: Heading of the page.
+        title: Heading of the page; the source that the scores name comes before it.
         sections: Functions of the material, in the order in which their sections stand; one that
             returns None is left out.
         material: What the report is made of; its summary has a ``headline``.
@@ -133,6 +134,8 @@ def write(
     Returns:
         The HTML; see `html_page`.
     """
+    source = next(iter(material.scores.get("source", ())), "")
+    title = f"{source} · {title}" if source else title
     made = [section(material) for section in sections]
     return html_page(title, material.summary["headline"], [one for one in made if one is not None])
 
@@ -191,7 +194,7 @@ def _block(block: Block) -> dict[str, Any]:
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Mapping):
-        rows = [(name.replace("_", " "), _value(value)) for name, value in flatten(block)]
+        rows = [(name, _value(value)) for name, value in flatten(block)]
         return {"kind": "table", "columns": [("", ""), ("", "")], "rows": rows, "heading": False}
     if isinstance(block, go.Figure):
         return {"kind": "figure", "html": _figure(block)}
@@ -239,7 +242,12 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return show(value)
-    return value if isinstance(value, Markup) else str(value)
+    if isinstance(value, Markup):
+        return value
+    # A share and its sign stay on one line, and so does an interval: it may go below its score.
+    return re.sub(
+        r"\d %|\[[-+\d., %]+\]", lambda found: found[0].replace(" ", "\u00a0"), str(value)
+    )
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,13 +48,16 @@ def over_folds(scores: Sequence[pd.DataFrame], source: str) -> pd.DataFrame:
     return pd.concat([result_rows(rows), folds[list(result_rows([]).columns)]], ignore_index=True)
 
 
-def by_fold(scores: pd.DataFrame, metric: str, part: str = TEST) -> pd.DataFrame:
+def by_fold(
+    scores: pd.DataFrame, metric: str, part: str = TEST, names: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Lay one metric out for reading: a row a model, the best first, a column a fold.
 
     Args:
         scores: Of `over_folds`.
         metric: Its name.
         part: `test` or `valid`.
+        names: What people call the models.
 
     Returns:
         ``Model``, ``Mean`` with its interval, ``Deviation`` over the folds, and each fold's value.
@@ -67,7 +70,7 @@ def by_fold(scores: pd.DataFrame, metric: str, part: str = TEST) -> pd.DataFrame
     return pd.DataFrame(
         [
             {
-                "Model": model,
+                "Model": (names or {}).get(model, model),
                 "Mean": score_text(asked, *mean.loc[model, ["value", "low", "high"]]),
                 "Deviation": asked.show(float(table.loc[model].std())),
                 **{f"Fold {fold}": asked.show(value) for fold, value in table.loc[model].items()},
@@ -77,12 +80,23 @@ def by_fold(scores: pd.DataFrame, metric: str, part: str = TEST) -> pd.DataFrame
     )
 
 
-def summarise(scores: pd.DataFrame, folds: int) -> dict[str, Any]:
-    """Put into words what the folds say: ``headline``, ``metric``, ``folds``, ``notes``."""
+def summarise(
+    scores: pd.DataFrame, folds: int, names: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Put into words what the folds say.
+
+    Args:
+        scores: Of `over_folds`.
+        folds: How many there are.
+        names: What people call the models.
+
+    Returns:
+        ``headline``, ``metric``, ``part``, ``folds``, ``names`` and ``notes``.
+    """
     own = means(scores)
     part = TEST if (own["part"] == TEST).any() else str(own["part"].iloc[0])
     metric = str(own.loc[own["part"] == part, "metric"].iloc[0])
-    table = by_fold(scores, metric, part)
+    table = by_fold(scores, metric, part, names)
     said = [f"{row['Model']} {row['Mean']}" for row in table.to_dict("records")]
     then = f", then {', '.join(said[1:4])}" if len(said) > 1 else ""
     return {
@@ -90,6 +104,7 @@ def summarise(scores: pd.DataFrame, folds: int) -> dict[str, Any]:
         "metric": metric,
         "part": part,
         "folds": folds,
+        "names": dict(names or {}),
         "notes": [
             "Intervals are Student's t over the folds. Folds share most of their training rows, so "
             "the intervals are rather too narrow."

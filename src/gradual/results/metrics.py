@@ -78,7 +78,7 @@ def show(value: float | None, unit: Unit = "number", *, signed: bool = False) ->
         return f"{value:{sign}.2f} s"
     if abs(value) >= 1000:
         return f"{value:{sign},.0f}"
-    return f"{value:{sign}.4g}" if abs(value) >= 1 else f"{value:{sign}.4f}"
+    return f"{value:{sign}#.4g}".rstrip(".") if abs(value) >= 1 else f"{value:{sign}.4f}"
 
 
 METRICS: dict[str, Metric] = {}

@@ -9,6 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gradual.training.settings import Settings
+
 _SETTINGS = {
     "random": {"stratify", "group"},
     "column": {"column", "values"},
@@ -20,7 +22,7 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(Settings):
     """Which rows are held out for validation.
 
     Attributes:
@@ -45,8 +47,6 @@ class Split:
         folds: How many folds there are, 2 or more (`folds`).
         fold: Which of them is held out, counted from 1 (`folds`).
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     method: Literal["random", "column", "rows", "last", "last_of_group", "folds"] = "random"
     fraction: float = 0.1

@@ -26,6 +26,7 @@ from gradual.tabular.predict import TableModel, TabularModel
 from gradual.tabular.preprocessing import Preprocessor
 from gradual.tabular.targets import Target
 from gradual.tabular.task import codes_of, numbers_of
+from gradual.training.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ _MOST_CODES = 255  # that scikit-learn's boosting takes as levels without order
 
 
 @dataclass(frozen=True)
-class BaselinesConfig:
+class BaselinesConfig(Settings):
     """What is fitted beside the net.
 
     Attributes:
@@ -73,8 +74,6 @@ class BaselinesConfig:
         rate: Of boosting.
         patience: Rounds without a better loss on the validation rows after which boosting stops.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     models: tuple[str, ...] = tuple(BASELINES)
     strength: float = 1.0

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from gradual.sources.errors import SourceError
 from gradual.tabular.columns import EncodedColumn, TextConfig, count_levels, level_texts, one_piece
+from gradual.training.settings import Settings
 
 MISSING = "#na#"
 Level = bool | int | float | str
@@ -24,14 +25,12 @@ MOST_LEVELS = 1 << 22
 
 
 @dataclass(frozen=True)
-class CategorifyConfig:
+class CategorifyConfig(Settings):
     """Which levels get a code of their own.
 
     Attributes:
         min_frequency: Training rows that a level needs; others share the code 0.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     min_frequency: int = 1
 

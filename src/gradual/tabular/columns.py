@@ -12,21 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gradual.sources.errors import SourceError
+from gradual.training.settings import Settings
 
 LARGEST = float(np.finfo(np.float32).max)
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 @dataclass(frozen=True)
-class TextConfig:
+class TextConfig(Settings):
     """How the text values of a table are read, in training and later.
 
     Attributes:
         strip: Drop the blanks around a text.
         missing: Texts that mean that the value is missing, compared after stripping.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     strip: bool = True
     missing: tuple[str, ...] = ("", "?")

@@ -23,20 +23,19 @@ from gradual.tabular.train import train_tabular
 from gradual.training.bundle import Bundle, BundleStore
 from gradual.training.files import to_json_types
 from gradual.training.modules import array_hash
+from gradual.training.settings import Settings
 
 _RUN = "table_run"
 
 
 @dataclass(frozen=True)
-class ContestConfig:
+class ContestConfig(Settings):
     """Which models take part, and with which seeds.
 
     Attributes:
         baselines: What is fitted beside the net.
         seeds: Each model is trained once with each; the first is the seed of the net that is kept.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     baselines: BaselinesConfig = field(default_factory=BaselinesConfig)
     seeds: tuple[int, ...] = (42,)

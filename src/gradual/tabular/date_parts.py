@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from gradual.sources.errors import SourceError
 from gradual.tabular.columns import TextConfig
+from gradual.training.settings import Settings
 
 ELAPSED = "elapsed"
 HOLIDAY = "holiday"
@@ -48,7 +49,7 @@ _PARTS: dict[str, Callable[[pa.Array], pa.Array]] = {
 
 
 @dataclass(frozen=True)
-class DatePartsConfig:
+class DatePartsConfig(Settings):
     """What becomes of a date column; each part is a column `<column>_<part>`.
 
     Attributes:
@@ -58,8 +59,6 @@ class DatePartsConfig:
         holidays: Country (and part of it) whose public holidays are the levels of another
             categorical column, such as `DE` or `US-CA`; None for none.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     parts: tuple[str, ...] = tuple(_PARTS)
     elapsed: bool = True

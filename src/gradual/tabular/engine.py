@@ -30,12 +30,13 @@ from gradual.tabular.preprocessing import (
     partial_fit,
 )
 from gradual.training.files import remove_leftovers
+from gradual.training.settings import Settings
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class EngineConfig:
+class EngineConfig(Settings):
     """Where the work on the parts of a table is done.
 
     Attributes:
@@ -44,8 +45,6 @@ class EngineConfig:
             a cluster on this machine. The workers must see the files under the same paths.
         workers: Processes of a cluster that is started here.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     engine: Literal["local", "dask"] = "local"
     scheduler: str | None = None

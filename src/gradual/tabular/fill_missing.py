@@ -13,12 +13,13 @@ import numpy as np
 from gradual.sources.errors import SourceError
 from gradual.tabular.columns import LARGEST
 from gradual.tabular.histogram import Histogram
+from gradual.training.settings import Settings
 
 SUFFIX = "_na"
 
 
 @dataclass(frozen=True)
-class FillMissingConfig:
+class FillMissingConfig(Settings):
     """What is put into the gaps of continuous columns.
 
     Attributes:
@@ -26,8 +27,6 @@ class FillMissingConfig:
             (the smallest of several).
         constant: The constant.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     strategy: Literal["median", "constant", "most_frequent"] = "median"
     constant: float = 0.0

@@ -20,13 +20,14 @@ from gradual.tabular.examples import Examples
 from gradual.tabular.metrics import row_losses
 from gradual.tabular.predict import TableModel, TabularModel
 from gradual.tabular.targets import Target
+from gradual.training.settings import Settings
 
 Predict = Callable[[pa.Table], np.ndarray]
 """Raw rows to predictions ``(n, outputs)``: probabilities, or values of the target."""
 
 
 @dataclass(frozen=True)
-class InterpretationConfig:
+class InterpretationConfig(Settings):
     """How closely a model is looked at; more rows and repeats take longer and vary less.
 
     Attributes:
@@ -38,8 +39,6 @@ class InterpretationConfig:
         worst_rows: Most wrong rows to show.
         seed: Chooses rows and shuffles.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     importance_rows: int = 2000
     repeats: int = 5

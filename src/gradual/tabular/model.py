@@ -29,6 +29,7 @@ from gradual.tabular.embeddings import (
 )
 from gradual.tabular.targets import Target
 from gradual.training.config import EarlyStopping, Phase, TrainingConfig
+from gradual.training.settings import Settings
 
 Net = Literal["mlp", "tabm"]
 
@@ -61,7 +62,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class TabularModelConfig:
+class TabularModelConfig(Settings):
     """How a net on a table is built and trained. What is left out follows from `net`.
 
     Attributes:
@@ -83,8 +84,6 @@ class TabularModelConfig:
         refit: Train the model that the validation rows have chosen once more, on training and
             validation rows, with the epochs (or rounds) that were found best, and keep that one.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     net: Net = "mlp"
     layers: tuple[int, ...] = None  # type: ignore[assignment]

@@ -8,13 +8,14 @@ from scipy.special import ndtri
 
 from gradual.tabular.columns import LARGEST
 from gradual.tabular.histogram import Histogram
+from gradual.training.settings import Settings
 
 Method = Literal["mean", "robust", "quantile", "none"]
 _METHODS = ("mean", "robust", "quantile", "none")
 
 
 @dataclass(frozen=True)
-class NormalizeConfig:
+class NormalizeConfig(Settings):
     """How continuous columns are scaled.
 
     Attributes:
@@ -23,8 +24,6 @@ class NormalizeConfig:
             number of its rank. `none`: left as it is. A zero deviation or distance divides by 1.
         quantiles: Most points that `quantile` keeps of a column; between them it is linear.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     method: Method = "mean"
     quantiles: int = 256

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from gradual.tabular.train import KIND
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
 from gradual.training.device import resolve_device
+from gradual.training.files import from_json_types
 from gradual.training.modules import check_kind, inference, load_state
 
 
@@ -144,10 +144,7 @@ def net_from_bundle(bundle: Bundle, preprocessor: Preprocessor, target: Target) 
     Raises:
         ValueError: Its weights do not fit its configuration.
     """
-    settings: dict[str, Any] = {
-        n: tuple(v) if isinstance(v, list) else v for n, v in bundle.config.items()
-    }
-    config = TabularModelConfig(**settings)
+    config: TabularModelConfig = from_json_types(TabularModelConfig, bundle.config)
     edges = None
     if (start := bundle.state.get("numbers.start")) is not None:
         edges = [np.arange(start.shape[2] + 1.0)] * start.shape[0]  # shapes; the state fills them

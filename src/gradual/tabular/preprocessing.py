@@ -27,7 +27,8 @@ from gradual.tabular.date_parts import DatePartsConfig, date_columns
 from gradual.tabular.fill_missing import SUFFIX, FillMissingConfig, fill, fit_fill
 from gradual.tabular.histogram import Histogram
 from gradual.tabular.normalize import NormalizeConfig, Scale, fit_scale
-from gradual.training.files import canonical_json, to_json_types
+from gradual.training.files import canonical_json, from_json_types, to_json_types
+from gradual.training.settings import Settings
 
 _FORMAT = "gradual-preprocessor-1"
 # Rows that are worked on at a time: enough to be fast, few enough to be small in memory.
@@ -37,7 +38,7 @@ _ENCODED_ROWS = 1 << 18  # what is in the making fits in a processor's cache
 
 
 @dataclass(frozen=True)
-class ColumnsConfig:
+class ColumnsConfig(Settings):
     """Which columns of a table a model gets, and as what; each is named once.
 
     Attributes:
@@ -46,8 +47,6 @@ class ColumnsConfig:
         ordinal: Columns of levels that have an order, with all their levels, lowest first.
         dates: Columns of dates or times, to be taken apart.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     categorical: tuple[str, ...] = ()
     continuous: tuple[str, ...] = ()
@@ -77,7 +76,7 @@ class ColumnsConfig:
 
 
 @dataclass(frozen=True)
-class PreprocessingConfig:
+class PreprocessingConfig(Settings):
     """How a raw table becomes codes and numbers.
 
     Attributes:
@@ -88,8 +87,6 @@ class PreprocessingConfig:
         normalize: How continuous columns are scaled.
         date_parts: What becomes of date columns.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     columns: ColumnsConfig
     text: TextConfig = field(default_factory=TextConfig)
@@ -489,33 +486,13 @@ class Preprocessor:
                 "fit it anew"
             )
         return cls(
-            _config(data["config"]),
+            from_json_types(PreprocessingConfig, data["config"]),
             data["rows"],
-            tuple(Levels(**_tuples(levels)) for levels in data["categorical"]),
-            tuple(
-                Numbers(**{**numbers, "scale": Scale(**_tuples(numbers["scale"]))})
-                for numbers in data["continuous"]
-            ),
+            from_json_types(tuple[Levels, ...], data["categorical"]),
+            from_json_types(tuple[Numbers, ...], data["continuous"]),
         )
 
     @cached_property
     def hash(self) -> str:
         """Sha256 (hex) of all that decides how rows are encoded."""
         return hashlib.sha256(canonical_json(self.to_dict()).encode()).hexdigest()
-
-
-def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-
-
-def _config(data: Mapping[str, Any]) -> PreprocessingConfig:
-    columns = _tuples(data["columns"])
-    columns["ordinal"] = _tuples(columns["ordinal"])
-    return PreprocessingConfig(
-        ColumnsConfig(**columns),
-        TextConfig(**_tuples(data["text"])),
-        FillMissingConfig(**data["fill_missing"]),
-        CategorifyConfig(**data["categorify"]),
-        NormalizeConfig(**data["normalize"]),
-        DatePartsConfig(**_tuples(data["date_parts"])),
-    )

@@ -17,12 +17,13 @@ from gradual.tabular.engine import EngineConfig, fit_source
 from gradual.tabular.preprocessing import PartialFit, PreprocessingConfig, Preprocessor
 from gradual.tabular.targets import TargetConfig, fit_target
 from gradual.training.modules import array_hash
+from gradual.training.settings import Settings
 
 Part = Literal["train", "valid", "test"]
 
 
 @dataclass(frozen=True)
-class RowsConfig:
+class RowsConfig(Settings):
     """The parts of a table.
 
     Attributes:
@@ -32,8 +33,6 @@ class RowsConfig:
         missing_target: What to do where a target column has no value: `refuse` the table, or
             `leave_out` those rows of every part.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     test: Split | None = field(default_factory=lambda: Split(fraction=0.2))
     valid: Split = field(default_factory=lambda: Split(fraction=0.2))

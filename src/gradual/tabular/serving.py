@@ -20,6 +20,7 @@ from gradual.tabular.task import codes_of, numbers_of
 from gradual.tabular.train import KIND
 from gradual.tabular.trees import Trees, pack_boosting, pack_forest
 from gradual.training.bundle import Bundle
+from gradual.training.settings import Settings
 
 BASELINE = "tabular_baseline"
 BEST = "best"
@@ -27,14 +28,12 @@ _VECTORS = "vectors"
 
 
 @dataclass(frozen=True)
-class ServingConfig:
+class ServingConfig(Settings):
     """Which of the compared models is kept, explained and logged.
 
     Attributes:
         model: `best` (the best on the validation rows), `net`, or a baseline's name.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     model: str = BEST
 

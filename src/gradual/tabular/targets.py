@@ -8,7 +8,7 @@ Class names, means and weights come from the training rows and travel with the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,14 +20,15 @@ from torch import Tensor
 
 from gradual.sources.errors import SourceError
 from gradual.tabular.columns import TextConfig, as_levels, as_numbers, column
-from gradual.training.files import to_json_types
+from gradual.training.files import from_json_types, to_json_types
+from gradual.training.settings import Settings
 
 TargetKind = Literal["binary", "multiclass", "multilabel", "regression"]
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
 
 
 @dataclass(frozen=True)
-class TargetConfig:
+class TargetConfig(Settings):
     """What to predict.
 
     Attributes:
@@ -40,8 +41,6 @@ class TargetConfig:
         log: Learn log(1 + value), so that errors count in proportion (`regression`).
         y_range: Lowest and highest prediction, in the target's own unit (`regression`).
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     kind: TargetKind
     columns: tuple[str, ...]
@@ -201,11 +200,8 @@ class Target:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Target:
         """The target that `to_dict` wrote."""
-        fields: dict[str, Any] = {
-            n: tuple(v) if isinstance(v, list) else v for n, v in data["config"].items()
-        }
-        lists: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in data.items()}
-        return cls(**{**lists, "config": TargetConfig(**fields)})
+        target: Target = from_json_types(cls, data)
+        return target
 
 
 def fit_target(table: pa.Table, train_rows: np.ndarray, config: TargetConfig) -> Target:
@@ -295,46 +291,46 @@ def _classes(table: pa.Table, rows: np.ndarray, config: TargetConfig) -> tuple[s
 def _class_numbers(
     table: pa.Table, name: str, classes: tuple[str, ...], rows: np.ndarray
 ) -> np.ndarray:
-    levels = as_levels(column(table, name), name, TextConfig())
     number = {text: i for i, text in enumerate(classes)}
+    return _looked_up(
+        table,
+        name,
+        rows,
+        lambda text: number.get(text, -1),
+        f"no training row has (those have {', '.join(map(repr, classes))}): correct it, leave "
+        "the row out, or split so that every class is trained on",
+    ).astype(np.int64)
+
+
+def _yes_no(table: pa.Table, name: str, rows: np.ndarray) -> np.ndarray:
+    is_neither = f"is neither a yes ({', '.join(_YES)}) nor a no ({', '.join(_NO)}): correct it"
+    return _looked_up(table, name, rows, _answer, is_neither).astype(np.float32)
+
+
+def _looked_up(
+    table: pa.Table, name: str, rows: np.ndarray, number: Callable[[str], int], otherwise: str
+) -> np.ndarray:
+    """The numbers of a column's texts; one of -1 is refused, for the reason `otherwise`."""
+    levels = as_levels(column(table, name), name, TextConfig())
     texts = levels.texts.to_pylist()
     # One entry more at the end, for the index -1 of a missing value.
-    numbers = np.array([*(number.get(text, -1) for text in texts), -1], np.int64)
+    numbers = np.array([*(-1 if text is None else number(text) for text in texts), -1])
     chosen = numbers[levels.indices[rows]]
     if (chosen < 0).any():
         row = rows[np.flatnonzero(chosen < 0)[0]]
         index = levels.indices[row]
-        text = texts[index] if index >= 0 else None
-        if text is None:
+        if index < 0 or texts[index] is None:
             raise _missing(row, name)
         raise SourceError(
-            f"row {row} (the first is 0) has {text!r} in the target column {name!r}, which no "
-            f"training row has (those have {', '.join(map(repr, classes))}): correct it, leave "
-            "the row out, or split so that every class is trained on"
+            f"row {row} (the first is 0) has {texts[index]!r} in the target column {name!r}, which "
+            f"{otherwise}"
         )
     return chosen
 
 
-def _yes_no(table: pa.Table, name: str, rows: np.ndarray) -> np.ndarray:
-    levels = as_levels(column(table, name), name, TextConfig())
-    texts = [None if text is None else text.lower() for text in levels.texts.to_pylist()]
-    values = np.array([*(_answer(text) for text in texts), -1], np.float32)
-    chosen = values[levels.indices[rows]]
-    if (chosen < 0).any():
-        row = rows[np.flatnonzero(chosen < 0)[0]]
-        index = levels.indices[row]
-        text = texts[index] if index >= 0 else None
-        if text is None:
-            raise _missing(row, name)
-        raise SourceError(
-            f"row {row} (the first is 0) has {text!r} in the target column {name!r}, which is "
-            f"neither a yes ({', '.join(_YES)}) nor a no ({', '.join(_NO)}): correct it"
-        )
-    return chosen
-
-
-def _answer(text: str | None) -> float:
-    return 1.0 if text in _YES else 0.0 if text in _NO else -1.0
+def _answer(text: str) -> int:
+    text = text.lower()
+    return 1 if text in _YES else 0 if text in _NO else -1
 
 
 def _values(table: pa.Table, config: TargetConfig, rows: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from gradual.text.corpus import Corpus
 from gradual.text.rules import RULES, TOKEN_RULES
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
+from gradual.training.files import from_json_types
 from gradual.training.modules import array_hash as array_hash
 from gradual.training.modules import check_kind as check_kind
 from gradual.training.modules import cpu_state as cpu_state
@@ -93,15 +94,10 @@ def vocabulary_of(bundle: Bundle) -> Vocabulary:
 
 def tokenizer_config(data: Mapping[str, Any]) -> TokenizerConfig:
     """Return the tokenizer's configuration from a bundle's metadata, where tuples became lists."""
-    from gradual.text.subwords import SubwordConfig
     from gradual.text.tokenizer import TokenizerConfig
 
-    settings: dict[str, Any] = dict(data)
-    for name, value in settings.items():
-        settings[name] = tuple(value) if isinstance(value, list) else value
-    if isinstance(settings.get("subwords"), Mapping):
-        settings["subwords"] = SubwordConfig(**settings["subwords"])
-    return TokenizerConfig(**settings)
+    config: TokenizerConfig = from_json_types(TokenizerConfig, data)
+    return config
 
 
 def tokenizer_of(bundle: Bundle, allowed_rules: Collection[str] = ()) -> TokenizerConfig:

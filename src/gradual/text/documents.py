@@ -16,12 +16,13 @@ from gradual.sources.splits import Split
 from gradual.text.document_checks import PARTS, Part, check_parts, check_texts, summary
 from gradual.text.document_splits import draw_test
 from gradual.text.label_columns import LABELS, flagged_labels, label_lists, separated_labels
+from gradual.training.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class DocumentsConfig:
+class DocumentsConfig(Settings):
     """Where text, label and part of each document stand.
 
     Attributes:
@@ -43,8 +44,6 @@ class DocumentsConfig:
         keep_columns: Further columns to keep, e.g. a time to split by.
         test: Test rows to draw from the training rows, for a source that has no test part.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     text_columns: tuple[str, ...] = ("text",)
     labels: tuple[str, ...] | dict[str | int, str] = ()

@@ -30,10 +30,11 @@ from gradual.text.rules import BOS, EOS, PAD, UNK
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
 from gradual.training.device import resolve_device
+from gradual.training.settings import Settings
 
 
 @dataclass(frozen=True)
-class GenerationConfig:
+class GenerationConfig(Settings):
     """What a language model shall write.
 
     Attributes:
@@ -45,8 +46,6 @@ class GenerationConfig:
         texts: How many texts to write for each prompt, with seeds `seed`, `seed` + 1, …
         seed: Same seed, same text.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     prompts: tuple[str, ...] = ("",)
     words: int = 50

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gradual.training.settings import Settings
+
 #: What becomes a token: spaCy's words, characters, pieces of words, or what stands between blanks.
 Unit = Literal["word", "character", "subword", "chunk"]
 
@@ -24,7 +26,7 @@ _NO_THREADS = 1  # sums of floats depend on their order, so on the number of thr
 
 
 @dataclass(frozen=True)
-class SubwordConfig:
+class SubwordConfig(Settings):
     """How sentencepiece learns pieces.
 
     Attributes:
@@ -35,8 +37,6 @@ class SubwordConfig:
             the rarest ones, become `xxunk` unless the vocabulary has them. Less than 1 for
             scripts with thousands of characters.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     method: Literal["unigram", "bpe"] = "unigram"
     size: int = 8_000

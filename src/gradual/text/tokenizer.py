@@ -45,6 +45,7 @@ from gradual.text.rules import (
     find_rule,
 )
 from gradual.text.subwords import SubwordConfig, Unit, characters, piece_cutter
+from gradual.training.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ _LONGEST_REMEMBERED = 100  # characters
 
 
 @dataclass(frozen=True)
-class TokenizerConfig:
+class TokenizerConfig(Settings):
     """How texts become tokens.
 
     Attributes:
@@ -75,8 +76,6 @@ class TokenizerConfig:
         subwords: How pieces of words are learnt, for `subword`.
         subword_model: The pieces learnt; `gradual.text.fitting.fit_tokenizer` fills it in.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     language: str = "en"
     rules: tuple[str, ...] = DEFAULT_RULES

@@ -11,20 +11,19 @@ import numpy as np
 import pyarrow as pa
 
 from gradual.text.rules import SPECIAL_TOKENS
+from gradual.training.settings import Settings
 
 _FORMAT = "gradual-vocabulary-1"
 
 
 @dataclass(frozen=True)
-class VocabularyConfig:
+class VocabularyConfig(Settings):
     """How a vocabulary is chosen.
 
     Attributes:
         max_size: Most words it may hold, special tokens included.
         min_frequency: Occurrences that a word needs to get in; special tokens always do.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     max_size: int = 60_000
     min_frequency: int = 3

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from gradual.training.settings import Settings
+
 
 @dataclass(frozen=True)
-class Registration:
+class Registration(Settings):
     """Under which name and alias a model is registered in MLflow.
 
     Attributes:
@@ -12,8 +14,6 @@ class Registration:
         alias: Point this alias (`champion`, …) of the registered model to the new version; None
             for none.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     registered_name: str | None = None
     alias: str | None = None

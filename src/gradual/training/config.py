@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from gradual.training.settings import Settings
+
 ScheduleName = Literal["one_cycle", "cosine_restarts", "slanted_triangular"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
-class Phase:
+class Phase(Settings):
     """Some epochs with one schedule and one set of trainable layer groups.
 
     Attributes:
@@ -26,8 +28,6 @@ class Phase:
         cycles: number of equally long cosine cycles.
         max_steps: at most so many steps an epoch; None for all. For trials.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic looks for exactly this
 
     epochs: int
     lr: float | tuple[float, float]
@@ -80,7 +80,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class EarlyStopping:
+class EarlyStopping(Settings):
     """Stop when the validation figure no longer gets better, and keep the best epoch's weights.
 
     The weights of the best epoch are what the run ends with, also where it did not stop early.
@@ -91,8 +91,6 @@ class EarlyStopping:
         patience: epochs in a row without a new best after which the run stops, over all phases.
         min_delta: what a figure must be better by to count as a new best.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic looks for exactly this
 
     metric: str = "valid_loss"
     higher_is_better: bool = False
@@ -121,7 +119,7 @@ class EarlyStopping:
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Settings):
     """A training run: its phases in order and what they share.
 
     Attributes:
@@ -137,8 +135,6 @@ class TrainingConfig:
             weights.
         checkpoint_seconds: time between two checkpoints; one more is made at each epoch's end.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic looks for exactly this
 
     phases: tuple[Phase, ...]
     seed: int = 42

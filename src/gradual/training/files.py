@@ -9,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 _BLOCK = 1 << 20
 
@@ -118,6 +118,25 @@ def to_json_types(obj: Any, *, identity: bool = False) -> Any:
     if obj is None or isinstance(obj, str | bool | int | float):
         return obj
     raise TypeError(f"{type(obj).__name__} is not JSON: convert {obj!r:.80} to a plain value.")
+
+
+def from_json_types(kind: Any, data: Any) -> Any:
+    """Rebuild what `to_json_types` wrote: lists become tuples, mappings dataclasses where named.
+
+    Args:
+        kind: the type of what was written, or one that names its dataclass: `X | None`,
+            `tuple[X, ...]`; None where it holds none.
+        data: what JSON holds.
+    """
+    kinds = (kind, *get_args(kind))
+    made: Any = next((one for one in kinds if dataclasses.is_dataclass(one)), None)
+    if isinstance(data, list):
+        return tuple(from_json_types(made, value) for value in data)
+    if not isinstance(data, Mapping):
+        return data
+    hints = {} if made is None else get_type_hints(made)
+    values = {name: from_json_types(hints.get(name), value) for name, value in data.items()}
+    return values if made is None else made(**values)
 
 
 def canonical_json(obj: Any) -> str:
