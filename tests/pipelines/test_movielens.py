@@ -49,7 +49,7 @@ def test_scores_stand_beside_simple_models_in_summary_and_report(workspace: Path
     for part in ("test", "valid"):
         assert set(rmse.loc[rmse["part"] == part, "model"]) == set(models)
     assert set(scores["source"]) == {"movielens"}
-    page = (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text().replace("\u00a0", " ")
     for words in (
         summary["headline"],
         "item neighbours",
@@ -118,7 +118,7 @@ def test_cold_start_stands_in_the_report(workspace: Path) -> None:
     scores = pd.read_parquet(folder / "scores.parquet")
     asked = [f"new users, 10 items asked by {s}" for s in ("information", "entropy", "popularity")]
     assert {"", "new users, 3 ratings given", "new items", *asked} == set(scores["slice"])
-    page = (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text().replace("\u00a0", " ")
     for words in ("new users, 3 ratings given", "new items", "What to ask a new user about"):
         assert words in page
     output = workspace / "data/tiny/07_model_output/movielens"

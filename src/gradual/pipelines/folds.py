@@ -7,6 +7,7 @@ from gradual import tracking
 from gradual.pipelines import imported
 from gradual.reports.page import Block, Material, Note, Section, Table, write
 from gradual.results.folds import by_fold, over_folds, summarise
+from gradual.results.metrics import metric_named
 from gradual.results.table import wide
 
 
@@ -54,7 +55,7 @@ def _scores(material: Material) -> Section:
     every = wide(material.scores, part, names=names)
     place = {model: i for i, model in enumerate(one["Model"])}
     every = every.sort_values("Model", key=lambda models: models.map(place), kind="stable")
-    blocks: list[Block] = ["The metric that decides, fold by fold:", _table(one)]
+    blocks: list[Block] = [f"{metric_named(metric).title}, fold by fold:", _table(one)]
     blocks += [Note(text) for text in material.summary["notes"]]
     return Section("", [*blocks, "All metrics, mean of the folds:", _table(every)])
 

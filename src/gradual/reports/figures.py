@@ -443,6 +443,8 @@ def comparison_figure(
         if metric.unit == "share":
             figure.update_xaxes(tickformat=".1%", row=1, col=col)
     figure.update_yaxes(categoryorder="array", categoryarray=models[::-1], automargin=True)
+    figure.update_xaxes(nticks=5, tickangle=0)
+    figure.update_annotations(font_size=14)  # the metrics' names, which stand close together
     subtitle = (
         f"{int(rows['rows'].iloc[0]):,} {part} {unit}, 95 % intervals · blue: "
         f"{named.get(chosen, chosen)}"

@@ -164,7 +164,7 @@ def html_page(title: str, headline: str, sections: Sequence[Section]) -> str:
         .get_template("page.html.j2")
         .render(
             title=title,
-            headline=headline,
+            headline=_unbroken(headline),
             sections=shown,
             style=Markup(files("gradual.reports").joinpath("templates/style.css").read_text()),
             plotly=Markup(get_plotlyjs()) if has_figure else "",
@@ -242,11 +242,13 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return show(value)
-    if isinstance(value, Markup):
-        return value
-    # A share and its sign stay on one line, and so does an interval: it may go below its score.
+    return value if isinstance(value, Markup) else _unbroken(str(value))
+
+
+def _unbroken(text: str) -> str:
+    """Keep a value and its unit on one line, and an interval, which may go below its score."""
     return re.sub(
-        r"\d %|\[[-+\d., %]+\]", lambda found: found[0].replace(" ", "\u00a0"), str(value)
+        r"\d (%|s\b)|\[[-+\d., %]+\]", lambda found: found[0].replace(" ", "\u00a0"), text
     )
 
 

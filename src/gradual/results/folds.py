@@ -37,7 +37,7 @@ def over_folds(scores: Sequence[pd.DataFrame], source: str) -> pd.DataFrame:
         values = group["value"].to_numpy(float)
         value, metric = float(values.mean()), metric_named(str(group["metric"].iloc[0]))
         bounds = None
-        if len(values) > 1 and values.std() > 0:
+        if len(values) > 1 and values.std() > 0 and metric.unit != "seconds":
             variance = float(values.var(ddof=1)) / len(values)
             mean = Score(value, np.zeros(1), seed_variance=variance, seeds=len(values))
             bounds = on_scale(mean, metric.scale)

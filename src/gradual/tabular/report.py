@@ -23,7 +23,7 @@ UNUSUAL_HEADINGS = {
     "column": "Column",
     "gaps": "Gaps filled",
     "unseen": "Levels unseen in training",
-    "share": "Rows",
+    "share": "Share of rows",
 }
 
 
@@ -103,7 +103,7 @@ def new_rows_page(rows: int, counts: pd.DataFrame, answers: pd.DataFrame) -> str
     headline = f"{rows:,} rows predicted; " + (
         f"gaps or unseen levels in {len(counts)} columns." if len(counts) else "no gaps."
     )
-    sections = [Section("Unusual values", unusual), Section("First rows", [Table(answers)])]
+    sections = [Section("Unusual values", unusual), Section("First predictions", [Table(answers)])]
     return html_page("Predictions for new rows", headline, sections)
 
 

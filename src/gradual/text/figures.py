@@ -81,10 +81,11 @@ def probabilities(predictions: pd.DataFrame, _: pd.DataFrame) -> go.Figure:
     figure = kit.probability_figure(pooled(predictions), positive="yes")
     for trace, name in zip(figure.data, ("label absent", "label present"), strict=True):
         count = trace.name.rpartition(" ")[2]
-        trace.update(name=f"{name} {count}", hovertemplate="%{y:,} pairs near %{x:.2f}")
+        hover = "%{y:,} pairs near %{x:.2f}"
+        trace.update(name=f"{name} {count}", width=None, hovertemplate=hover)
     figure.update_xaxes(title="probability of a label")
     most = np.log10(max(max(trace.y.max() for trace in figure.data), 1))
-    figure.update_yaxes(title="pairs (log scale)", type="log", range=[-0.1, most + 0.1])
+    figure.update_yaxes(title="pairs (log scale)", type="log", range=[-0.1, most + 0.1], dtick=1)
     figure.update_layout(barmode="group", bargap=0.05)
     return _of_pairs(figure, predictions)
 

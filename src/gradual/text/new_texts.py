@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from gradual.reports.page import Block, Note, Section, Table, html_page
+from gradual.results.metrics import show
 from gradual.results.predictions import PROBABILITY, classes_of, excerpt
 from gradual.text.classifier import Seen, TextClassifier
 from gradual.text.ensemble import TextEnsemble
@@ -109,7 +110,8 @@ def _headline(counts: dict[str, Any]) -> str:
     for key, words in (("blank", "blank"), ("cannot_tell", "without an answer: not sure enough")):
         if counts[key]:
             text += f"; {counts[key]:,} {words}"
-    return f"{text}. {counts['unknown_token_share']:.1%} of the tokens are unknown to the model."
+    unknown = show(counts["unknown_token_share"], "share")
+    return f"{text}. {unknown} of the tokens are unknown to the model."
 
 
 def _log(counts: dict[str, Any]) -> None:
@@ -125,7 +127,7 @@ def _log(counts: dict[str, Any]) -> None:
 def _page(counts: dict[str, Any], answers: pd.DataFrame, texts: pd.DataFrame) -> str:
     rows = max(counts["rows"], 1)
     labels = pd.DataFrame(
-        [(name, f"{n:,}", f"{n / rows:.1%}") for name, n in counts["labels"].items()],
+        [(name, f"{n:,}", show(n / rows, "share")) for name, n in counts["labels"].items()],
         columns=["Label", "Rows", "Share"],
     )
     first = answers.head(len(texts))
@@ -140,12 +142,12 @@ def _page(counts: dict[str, Any], answers: pd.DataFrame, texts: pd.DataFrame) ->
     )
     blocks: list[Block] = [Table(labels, numbers=("Rows", "Share"))]
     if counts["blank"]:
-        blocks.append(Note(f"{counts['blank']:,} rows have no text, and so no label."))
+        blocks.append(Note(f"Rows without text, and so without label: {counts['blank']:,}."))
     if counts["cannot_tell"]:
         blocks.append(
             Note(
-                f"In {counts['cannot_tell']:,} rows no label reaches the probability from which on "
-                "the classifier answers."
+                "Rows in which no label reaches the probability from which on the classifier "
+                f"answers: {counts['cannot_tell']:,}."
             )
         )
     first_rows: list[Block] = [Table(shown, numbers=("row", "highest probability"))]
