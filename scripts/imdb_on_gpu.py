@@ -45,7 +45,7 @@ from gradual.text.classifier import (
     predict_probabilities,
     train_classifier,
 )
-from gradual.text.classifier_model import DEFAULT_CLASSIFIER_MODEL, DEFAULT_CLASSIFIER_PHASES
+from gradual.text.classifier_model import DEFAULT_CLASSIFIER_PHASES
 from gradual.text.corpus import Corpus
 from gradual.text.language_model import (
     DEFAULT_LANGUAGE_MODEL_PHASES,
@@ -93,15 +93,15 @@ def recipe(size: str, checkpoint_seconds: float) -> tuple[LanguageModelConfig, C
     )
     if size == "full":
         return language_model, classifier
-    sizes = {"embedding_size": 24, "hidden_size": 32, "layers": 3}
+
+    def small(model: AWDLSTMConfig) -> AWDLSTMConfig:
+        return dataclasses.replace(model, embedding_size=24, hidden_size=32, layers=3)
+
     return (
-        dataclasses.replace(language_model, model=AWDLSTMConfig(**sizes), batch_size=16, bptt=40),
         dataclasses.replace(
-            classifier,
-            model=dataclasses.replace(DEFAULT_CLASSIFIER_MODEL, **sizes),
-            batch_size=16,
-            bptt=40,
+            language_model, model=small(language_model.model), batch_size=16, bptt=40
         ),
+        dataclasses.replace(classifier, model=small(classifier.model), batch_size=16, bptt=40),
     )
 
 
@@ -510,7 +510,7 @@ def benchmark(size: str, count: int, vocabulary_size: int, device_is: str) -> di
 
     task, _ = language_model_task(corpus, vocabulary, valid, lm_config)
     batch = first_batch(task)
-    inputs, targets = (t.long() for t in batch)
+    inputs, targets = (t.long() for t in batch[:2])
     bare = Bare(vocabulary_size, lm_config.model).to(device)
     steps = {
         "gradual": stepper(task.model, lambda: task.loss(batch), device),

@@ -229,3 +229,44 @@ def test_an_old_cudnn_gets_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.backends.cudnn, "version", lambda version=version: version)
         assert awd_lstm.lstm_dtype(torch.device("cuda")) == dtype
         assert awd_lstm.lstm_dtype(torch.device("cpu")) == torch.bfloat16
+
+
+# ----------------------------------------------------------------------------------- the start
+
+
+@pytest.mark.parametrize("sizes", [(200, 400, 3, False), (128, 128, 2, False), (64, 96, 1, True)])
+def test_what_a_word_says_comes_through_every_layer_of_a_new_model(sizes):
+    config = AWDLSTMConfig(*sizes, **NONE)
+    encoder = new_language_model(500, config, seed=0).encoder.eval()
+    ids = torch.randint(500, (70, 16), generator=torch.Generator().manual_seed(0))
+    x = encoder.embedding(ids)
+    spread = []
+    with torch.no_grad():
+        for layer, state, weights in zip(
+            encoder.layers, encoder.zero_state(16), encoder.draw(16).weights, strict=True
+        ):
+            x, _ = layer(x, state, weights)
+            # Over rows and times the mean of a feature is what it says of no word in particular.
+            spread.append(float(x.flatten(0, 1).std(0).mean()))
+    assert all(0.5 * awd_lstm.OUTPUT_SD < sd < 2 * awd_lstm.OUTPUT_SD for sd in spread), spread
+
+
+def test_a_new_forget_gate_is_open_and_other_biases_are_nothing():
+    layer = new_language_model(VOCABULARY, PLAIN, seed=0).encoder.layers[0]
+    size = layer.output_size
+    total = layer.bias_ih + layer.bias_hh
+    assert torch.equal(total[size : 2 * size], torch.ones(size))
+    assert not total[:size].any()
+    assert not total[2 * size :].any()
+
+
+def test_a_projection_keeps_the_hidden_size_to_the_end_and_decodes_from_the_embedding_size():
+    config = dataclasses.replace(PLAIN, projection=True)
+    assert config.layer_sizes() == [(6, 10), (10, 10), (10, 10)]
+    model, ids = new_language_model(VOCABULARY, config, seed=0), some_ids()
+    raw, output, _ = model(ids)
+    assert raw.shape == output.shape == (7, 4, 10)
+    expected = output @ model.decoder.projection.weight.T @ model.encoder.embedding.weight.T
+    torch.testing.assert_close(model.logits(output), expected + model.decoder.bias)
+    with pytest.raises(ValueError, match="projection True"):
+        PLAIN.check_same_sizes(config, "the stored model")

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import logging
 import math
 
@@ -22,6 +23,7 @@ from gradual.text.language_model import (
     new_language_model,
     score,
     train_language_model,
+    training_from,
 )
 from gradual.text.rules import SPECIAL_TOKENS
 from gradual.text.vocabulary import Vocabulary
@@ -110,8 +112,8 @@ def test_an_epoch_holds_every_training_word_once_with_the_next_as_target():
     stream = batches()
     windows = list(stream.iterate(0))
     assert len(windows) == len(stream)
-    inputs = torch.cat([x for x, _ in windows]).T.flatten().tolist()
-    targets = torch.cat([y for _, y in windows]).T.flatten().tolist()
+    inputs = torch.cat([x for x, *_ in windows]).T.flatten().tolist()
+    targets = torch.cat([y for _, y, _ in windows]).T.flatten().tolist()
     allowed = {
         i
         for d in stream.documents
@@ -127,17 +129,17 @@ def test_an_epoch_holds_every_training_word_once_with_the_next_as_target():
 
 
 def test_windows_are_about_equal_and_never_longer_than_bptt():
-    lengths = [len(x) for x, _ in batches(bptt=7).iterate(0)]
+    lengths = [len(x) for x, *_ in batches(bptt=7).iterate(0)]
     assert max(lengths) <= 7
     assert max(lengths) - min(lengths) <= 1
 
 
 def test_order_differs_between_epochs_and_seeds_and_is_repeatable():
-    first = [x.tolist() for x, _ in batches().iterate(0)]
-    assert first == [x.tolist() for x, _ in batches().iterate(0)]
-    assert first != [x.tolist() for x, _ in batches(epoch=1).iterate(0)]
-    assert first != [x.tolist() for x, _ in batches(seed=1).iterate(0)]
-    assert first[3:] == [x.tolist() for x, _ in batches().iterate(3)]
+    first = [x.tolist() for x, *_ in batches().iterate(0)]
+    assert first == [x.tolist() for x, *_ in batches().iterate(0)]
+    assert first != [x.tolist() for x, *_ in batches(epoch=1).iterate(0)]
+    assert first != [x.tolist() for x, *_ in batches(seed=1).iterate(0)]
+    assert first[3:] == [x.tolist() for x, *_ in batches().iterate(3)]
 
 
 # ----------------------------------------------------------------------------------- the loss
@@ -145,7 +147,7 @@ def test_order_differs_between_epochs_and_seeds_and_is_repeatable():
 
 def test_loss_is_cross_entropy_plus_ar_and_tar():
     corpus, vocabulary, valid = toy_language()
-    config = config_with(alpha=3.0, beta=5.0)
+    config = config_with(alpha=3.0, beta=5.0, ramp_epochs=0.0)
     task, _ = language_model_task(corpus, vocabulary, valid, config)
     batch = next(task.batches(0, 0).iterate(0))
     task.model.train()
@@ -192,6 +194,92 @@ def test_state_is_carried_between_windows_and_forgotten_at_an_epochs_start():
     assert task.loss(second).item() == carried
     task.load_state({})
     assert task.state() == {}
+
+
+# ------------------------------------------------------------------------------------ the start
+
+
+def test_from_random_weights_the_first_guess_is_word_frequencies():
+    corpus, vocabulary, valid = toy_language()
+    task, start = language_model_task(corpus, vocabulary, valid, config_with())
+    text = joined(
+        torch.from_numpy(corpus.ids.astype(np.int64)), corpus.offsets, np.flatnonzero(~valid)
+    )
+    counts = np.bincount(text.numpy(), minlength=len(vocabulary)) + 1.0
+    assert start == {"from": "random"}
+    np.testing.assert_allclose(
+        task.model.decoder.bias.detach().exp().numpy(), counts / counts.sum(), rtol=1e-5
+    )
+
+
+def test_a_stack_of_layers_learns_more_than_word_frequencies_and_its_cells_do_not_saturate():
+    torch.set_num_threads(1)
+    corpus, vocabulary, valid = toy_language()
+    model = AWDLSTMConfig(embedding_size=32, hidden_size=48, layers=3)
+    config = config_with(model=model, drop_mult=0.0, alpha=0.0, beta=0.0, batch_size=8)
+    task, _ = language_model_task(corpus, vocabulary, valid, config)
+    optimizer = torch.optim.AdamW(task.model.parameters(), 5e-3, betas=(0.9, 0.99))
+    task.model.train()
+    losses = []
+    for step, batch in zip(range(50), itertools.cycle(task.batches(0, 0).iterate(0)), strict=False):
+        del step
+        optimizer.zero_grad()
+        loss = task.loss(batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+    for layer in task.model.encoder.layers:
+        gradient = layer.weight_ih.grad
+        assert float((gradient.abs() < 1e-12).float().mean()) < 0.01
+    assert np.mean(losses[-5:]) < 0.8 * losses[0]  # which is that of word frequencies
+
+
+def test_frozen_phases_are_left_out_from_random_weights_and_kept_after_pretraining():
+    frozen, whole = Phase(epochs=1, lr=1e-2, groups=1), Phase(epochs=2, lr=1e-3)
+    training = config_with(frozen, whole).training
+    assert training_from(training, {"from": "random"}).phases == (whole,)
+    assert training_from(training, {"from": "pretrained"}).phases == (frozen, whole)
+    only = config_with(frozen).training
+    assert training_from(only, {"from": "random"}).phases == (frozen,)
+
+
+def test_activation_regularisation_sets_in_over_the_ramp_and_a_window_knows_its_share():
+    corpus, vocabulary, valid = toy_language()
+    config = config_with(alpha=3.0, beta=0.0, ramp_epochs=2.0, drop_mult=0.0)
+    task, _ = language_model_task(corpus, vocabulary, valid, config)
+    windows = list(task.batches(0, 0).iterate(0))
+    shares = [share for *_, share in windows]
+    assert shares == pytest.approx(np.arange(len(windows)) / len(windows) / 2)
+    assert [share for *_, share in task.batches(0, 0).iterate(2)] == shares[2:]
+    assert {share for *_, share in task.batches(2, 0).iterate(0)} == {1.0}
+    inputs, targets, _ = windows[0]
+    with torch.no_grad():
+        task.start_epoch()
+        none = task.loss((inputs, targets, 0.0)).item()
+        task.start_epoch()
+        half = task.loss((inputs, targets, 0.5)).item()
+        output = task.model(inputs)[1]
+    assert half - none == pytest.approx(1.5 * float(output.square().mean()), rel=1e-3)
+    pretrained, _ = train_language_model(corpus, vocabulary, valid, config)
+    task, _ = language_model_task(corpus, vocabulary, valid, config, pretrained=pretrained)
+    assert next(task.batches(0, 0).iterate(0))[2] == 1.0
+
+
+@pytest.mark.parametrize("projection", [False, True])
+def test_a_model_trained_with_a_sampled_softmax_is_scored_and_stored_like_any_other(projection):
+    torch.set_num_threads(1)
+    corpus, vocabulary, valid = toy_language()
+    config = config_with(
+        Phase(epochs=6, lr=2e-2, momentum=(0.8, 0.7)),
+        model=dataclasses.replace(SMALL, projection=projection),
+        drop_mult=0.0,
+        sampled_words=8,
+    )
+    bundle, history = train_language_model(corpus, vocabulary, valid, config)
+    figures = evaluate_language_model(bundle, corpus, valid, batch_size=4, bptt=9)
+    assert figures["loss"] == pytest.approx(history.epochs[-1]["valid_loss"], rel=1e-4)
+    assert figures["loss"] < 0.8 * figures["unigram_loss"]
 
 
 # --------------------------------------------------------------------------------- validation
@@ -350,7 +438,7 @@ def test_test_documents_are_neither_trained_on_nor_counted():
     train = ~valid & (np.arange(len(valid)) % 6 != 1)
     config = config_with()
     task, _ = language_model_task(corpus, vocabulary, valid, config, train_rows=train)
-    seen = {id for inputs, _ in task.batches(0, 1).iterate(0) for id in inputs.unique().tolist()}
+    seen = {id for inputs, *_ in task.batches(0, 1).iterate(0) for id in inputs.unique().tolist()}
     hidden = Corpus(corpus.ids.copy(), corpus.offsets, corpus.vocabulary_hash)
     for row in np.flatnonzero(~train & ~valid):  # what stands in test documents changes nothing
         hidden.ids[hidden.offsets[row] : hidden.offsets[row + 1]] = 1
@@ -394,11 +482,11 @@ class _StopError(Exception):
 @pytest.mark.parametrize("stop", [1, 7, 13, 31])
 def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, monkeypatch, stop):
     corpus, vocabulary, valid = toy_language(documents=30, words=30)
-    phases = (Phase(epochs=1, lr=1e-2, groups=1), Phase(epochs=1, lr=1e-2))
+    phases = (Phase(epochs=1, lr=1e-2), Phase(epochs=1, lr=1e-3))
     training = TrainingConfig(
         phases=phases, device="cpu", precision="float32", checkpoint_seconds=0
     )
-    config = config_with(training=training)
+    config = config_with(training=training, sampled_words=8)
     expected, _ = train_language_model(corpus, vocabulary, valid, config)
     steps = []
     loss = LanguageModelTask.loss

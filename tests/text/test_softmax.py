@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from gradual.text import softmax
-from gradual.text.softmax import linear_cross_entropy, linear_scores
+from gradual.text.softmax import linear_cross_entropy, linear_scores, sampled_cross_entropy
 
 
 def example(dtype=torch.float32):
@@ -66,3 +66,57 @@ def test_scores_are_the_loss_and_hit_of_each_target(monkeypatch):
     loss, hits = (values.sum() for values in linear_scores(*leaves, targets))
     assert loss == pytest.approx(F.cross_entropy(logits, targets, reduction="sum").item(), rel=1e-5)
     assert hits == (logits.argmax(1) == targets).sum().item()
+
+
+# ------------------------------------------------------------------------------------- sampled
+
+
+def skewed(n: int = 4_000, vocabulary: int = 60):
+    """Features, matrix and bias whose softmax gives few words most of the mass; its own targets."""
+    random = torch.Generator().manual_seed(0)
+    features = torch.randn(n, 5, generator=random)
+    weight = 0.5 * torch.randn(vocabulary, 5, generator=random)
+    bias = -torch.arange(vocabulary, dtype=torch.float32).div(8)
+    probabilities = F.linear(features, weight, bias).softmax(1)
+    targets = torch.multinomial(probabilities, 1, generator=random).squeeze(1)
+    return features, weight, bias, targets, probabilities.mean(0)
+
+
+def test_a_sample_as_large_as_the_vocabulary_gives_the_full_softmax():
+    features, weight, bias, targets, frequencies = skewed()
+    sampled = sampled_cross_entropy(features, weight, bias, targets, frequencies, 60)
+    torch.testing.assert_close(sampled, linear_cross_entropy(features, weight, bias, targets))
+
+
+def test_the_sampled_loss_and_its_gradients_are_those_of_the_full_softmax_on_average():
+    features, weight, bias, targets, frequencies = skewed()
+    leaves = [tensor.requires_grad_() for tensor in (weight, bias)]
+    full = torch.autograd.grad(linear_cross_entropy(features, *leaves, targets), leaves)
+    torch.manual_seed(0)
+    sums, losses, uncorrected = [torch.zeros_like(leaf) for leaf in leaves], [], []
+    draws = 400
+    for _ in range(draws):
+        rows = torch.randint(len(features), (40,))  # so few that most words are no target
+        given = features[rows], *leaves, targets[rows]
+        loss = sampled_cross_entropy(*given, frequencies, 15)
+        losses.append(loss.item())
+        for total, grad in zip(sums, torch.autograd.grad(loss, leaves), strict=True):
+            total += grad / draws
+        uncorrected.append(sampled_cross_entropy(*given, torch.ones(60) / 1.0001, 15).item())
+    exact = linear_cross_entropy(features, weight, bias, targets).item()
+    assert sum(losses) / draws == pytest.approx(exact, rel=0.02)
+    assert sum(uncorrected) / draws < 0.95 * exact  # words left out are missing in the sum
+    for got, want in zip(sums, full, strict=True):
+        assert float((got - want).norm()) < 0.15 * float(want.norm()) + 0.02
+
+
+def test_the_sampled_softmax_gives_words_outside_the_sample_no_gradient():
+    features, weight, bias, targets, frequencies = skewed(n=3)
+    weight.requires_grad_()
+    torch.manual_seed(0)
+    (grad,) = torch.autograd.grad(
+        sampled_cross_entropy(features, weight, bias, targets, frequencies, 4), [weight]
+    )
+    used = grad.abs().sum(1) > 0
+    assert used[targets].all()
+    assert len(targets.unique()) <= int(used.sum()) <= len(targets.unique()) + 4

@@ -18,6 +18,10 @@ Where the five dropouts sit, from the word to the prediction::
        ▼
     (T, B, V)  logits          … so that the decoder can use the embedding's own matrix    (4.5)
 
+Where `projection` is set, every layer keeps the hidden size, and a linear layer takes the raw
+output (T, B, H) back to E in front of the decoder: one layer may then be wider than a word's
+vector.
+
 T is time, B the batch, E the embedding size, H the hidden size, V the vocabulary. Tensors are
 time-major: the kernels of oneDNN and cuDNN read them so without a transposition, and a window of a
 text is a contiguous slice.
@@ -30,6 +34,7 @@ steps" holds for the document and not just for the step.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import torch
@@ -41,15 +46,23 @@ Hidden = tuple[tuple[Tensor, Tensor], ...]
 #: What torch's LSTM kernel takes: input-to-hidden, hidden-to-hidden and the two biases.
 LSTMWeights = tuple[Tensor, Tensor, Tensor, Tensor]
 
+#: A word's vector starts uniformly in ± this.
+EMBEDDING_RANGE = 0.1
+#: Standard deviation of a new layer's output where each gate is fed unit variance: about that of
+#: sigmoid(o) · tanh(c) with c = sigmoid(f + 1) · c + sigmoid(i) · tanh(g) and i, f, g, o ~ N(0, 1).
+OUTPUT_SD = 0.22
+
 
 @dataclass(frozen=True)
 class AWDLSTMConfig:
     """Sizes and dropout rates; the defaults are the language model's of ULMFiT.
 
     Attributes:
-        embedding_size: E, the size of a word's vector and of the encoder's output.
-        hidden_size: H, the size of every LSTM layer but the last.
+        embedding_size: E, the size of a word's vector.
+        hidden_size: H, the size of every LSTM layer but the last, which goes back to E.
         layers: Number of LSTM layers.
+        projection: Let the last layer have the hidden size too; a linear layer in front of the
+            decoder goes back to E.
         output_dropout: Share of the encoder's output features dropped before the decoder or head.
         hidden_dropout: Share of the features dropped between two LSTM layers.
         input_dropout: Share of the features dropped between embedding and first layer.
@@ -62,6 +75,7 @@ class AWDLSTMConfig:
     embedding_size: int = 400
     hidden_size: int = 1152
     layers: int = 3
+    projection: bool = False
     output_dropout: float = 0.1
     hidden_dropout: float = 0.15
     input_dropout: float = 0.25
@@ -86,14 +100,19 @@ class AWDLSTMConfig:
         }
         return dataclasses.replace(self, **rates)
 
+    @property
+    def output_size(self) -> int:
+        """Features of the encoder's output: E, or H where a projection follows."""
+        return self.hidden_size if self.projection else self.embedding_size
+
     def layer_sizes(self) -> list[tuple[int, int]]:
-        """Return (input, output) size of each LSTM layer; the last one goes back to E."""
+        """Return (input, output) size of each LSTM layer."""
         sizes = [self.embedding_size] + [self.hidden_size] * (self.layers - 1)
-        return list(zip(sizes, [*sizes[1:], self.embedding_size], strict=True))
+        return list(zip(sizes, [*sizes[1:], self.output_size], strict=True))
 
     def check_same_sizes(self, other: AWDLSTMConfig, source: str) -> None:
         """Raise ValueError, naming the sizes that differ, unless `other` (of `source`) fits."""
-        names = ("embedding_size", "hidden_size", "layers")
+        names = ("embedding_size", "hidden_size", "layers", "projection")
         wrong = [n for n in names if getattr(self, n) != getattr(other, n)]
         if wrong:
             listed = ", ".join(
@@ -113,7 +132,7 @@ class Draw:
         words: Embedding dropout's factor of every word, (V, 1), or None where nothing is dropped.
         input: Input dropout's factors, (B, E), or None.
         hidden: Hidden dropout's factors after each layer but the last, (B, H), or None.
-        output: Output dropout's factors, (B, E), or None.
+        output: Output dropout's factors, (B, output size), or None.
         weights: What each layer's kernel takes, hidden-to-hidden dropped, in the compute type.
     """
 
@@ -178,20 +197,31 @@ class LSTMLayer(nn.Module):
     be told to use other weights for one pass, and a cell written out step by step would lose the
     fused kernels of oneDNN and cuDNN.
 
+    It starts so that what a word says comes through every layer: input-to-hidden weights that give
+    each gate unit variance, biases of 0, and 1 for the forget gate (Jozefowicz et al. 2015, "An
+    Empirical Exploration of Recurrent Network Architectures"). torch's own start, uniform in
+    ± 1 / sqrt(output size) throughout, lets the share of the output that depends on the word fall
+    by ten a layer (with vectors as small as `EMBEDDING_RANGE`), beside a constant share of the
+    biases; what a decoder then learns is word frequencies, and the cells saturate.
+
     Args:
         input_size: Features coming in.
         output_size: Features going out, also the size of the state.
+        input_sd: Standard deviation of the features coming in.
     """
 
-    def __init__(self, input_size: int, output_size: int) -> None:
+    def __init__(self, input_size: int, output_size: int, input_sd: float) -> None:
         super().__init__()
         self.output_size = output_size
         self.weight_ih = nn.Parameter(torch.empty(4 * output_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(4 * output_size, output_size))
         self.bias_ih = nn.Parameter(torch.empty(4 * output_size))
         self.bias_hh = nn.Parameter(torch.empty(4 * output_size))
-        for parameter in self.parameters():  # torch's own start for LSTMs
-            nn.init.uniform_(parameter, -(output_size**-0.5), output_size**-0.5)
+        nn.init.normal_(self.weight_ih, std=1 / (math.sqrt(input_size) * input_sd))
+        nn.init.uniform_(self.weight_hh, -(output_size**-0.5), output_size**-0.5)
+        for bias in (self.bias_ih, self.bias_hh):
+            nn.init.zeros_(bias)
+        nn.init.ones_(self.bias_ih[output_size : 2 * output_size])
 
     def weights(self, weight_dropout: float, dtype: torch.dtype) -> LSTMWeights:
         """Return the weights for a pass: some hidden-to-hidden ones dropped, all in `dtype`.
@@ -237,7 +267,7 @@ def flattened(weights: list[Tensor]) -> list[Tensor]:
 
 
 class AWDLSTM(nn.Module):
-    """The encoder: word ids to one vector of size E per word.
+    """The encoder: word ids to one vector of `config.output_size` per word.
 
     Args:
         vocabulary_size: V.
@@ -248,8 +278,11 @@ class AWDLSTM(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(vocabulary_size, config.embedding_size)
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        self.layers = nn.ModuleList(LSTMLayer(i, o) for i, o in config.layer_sizes())
+        nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
+        spread = [EMBEDDING_RANGE / math.sqrt(3)] + [OUTPUT_SD] * (config.layers - 1)
+        self.layers = nn.ModuleList(
+            LSTMLayer(*sizes, sd) for sizes, sd in zip(config.layer_sizes(), spread, strict=True)
+        )
 
     def _layers(self) -> list[LSTMLayer]:
         return [layer for layer in self.layers if isinstance(layer, LSTMLayer)]
@@ -281,7 +314,7 @@ class AWDLSTM(nn.Module):
                 mask(config.hidden_dropout, batch, layer.output_size)
                 for layer in self._layers()[:-1]
             ),
-            output=mask(config.output_dropout, batch, config.embedding_size),
+            output=mask(config.output_dropout, batch, config.output_size),
             weights=tuple(
                 layer.weights(config.weight_dropout, lstm_dtype(weight.device))
                 for layer in self._layers()
@@ -299,8 +332,8 @@ class AWDLSTM(nn.Module):
             draw: Dropouts of the pass; None draws new ones.
 
         Returns:
-            The raw output (T, B, E), before output dropout, and the state after the last word,
-            detached: no gradient flows from one pass into the one before.
+            The raw output (T, B, output size), before output dropout, and the state after the last
+            word, detached: no gradient flows from one pass into the one before.
         """
         draw = self.draw(ids.shape[1]) if draw is None else draw
         hidden = self.zero_state(ids.shape[1]) if hidden is None else hidden
@@ -320,16 +353,24 @@ class AWDLSTM(nn.Module):
 
 
 class TiedDecoder(nn.Module):
-    """The decoder's bias (V,); its matrix is the embedding's (section 4.5).
+    """The decoder's bias (V,), and the projection in front of it; its matrix is the embedding's.
 
-    Tying halves the parameters of the vocabulary and lets every occurrence of a word, read or
-    predicted, train the same row. Only the bias lives here, so that a saved state holds the shared
-    matrix once.
+    Tying (section 4.5) halves the parameters of the vocabulary and lets every occurrence of a word,
+    read or predicted, train the same row. The matrix does not live here, so that a saved state
+    holds it once.
+
+    Args:
+        vocabulary_size: V.
+        config: Of the encoder.
     """
 
-    def __init__(self, vocabulary_size: int) -> None:
+    def __init__(self, vocabulary_size: int, config: AWDLSTMConfig) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+        self.projection: nn.Linear | None = None
+        if config.projection:
+            self.projection = nn.Linear(config.output_size, config.embedding_size, bias=False)
+            nn.init.normal_(self.projection.weight, std=config.output_size**-0.5)
 
 
 class LanguageModel(nn.Module):
@@ -343,7 +384,7 @@ class LanguageModel(nn.Module):
     def __init__(self, vocabulary_size: int, config: AWDLSTMConfig) -> None:
         super().__init__()
         self.encoder = AWDLSTM(vocabulary_size, config)
-        self.decoder = TiedDecoder(vocabulary_size)
+        self.decoder = TiedDecoder(vocabulary_size, config)
 
     def forward(
         self, ids: Tensor, hidden: Hidden | None = None, draw: Draw | None = None
@@ -351,21 +392,26 @@ class LanguageModel(nn.Module):
         """Encode (T, B) word ids.
 
         Returns:
-            The raw output (T, B, E), the output after output dropout (T, B, E), which the decoder
-            reads, and the state after the last word. Logits are left to the caller, because for
-            large vocabularies nobody wants all of them in memory at once.
+            The raw output (T, B, output size), the output after output dropout, of the same shape,
+            which the decoder reads, and the state after the last word. Logits are left to the
+            caller, because for large vocabularies nobody wants all of them in memory at once.
         """
         draw = self.encoder.draw(ids.shape[1]) if draw is None else draw
         raw, hidden = self.encoder(ids, hidden, draw)
         return raw, dropped(raw, draw.output), hidden
 
+    def decoded(self, output: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `softmax.linear_cross_entropy` takes: features (N, E), matrix, bias."""
+        features = output.flatten(0, -2)
+        if self.decoder.projection is not None:
+            features = self.decoder.projection(features)
+        return features, self.encoder.embedding.weight, self.decoder.bias
+
     def logits(self, output: Tensor) -> Tensor:
-        """Decode (…, E) to logits (…, V)."""
-        return F.linear(
-            output,
-            self.encoder.embedding.weight.to(output.dtype),
-            self.decoder.bias.to(output.dtype),
-        )
+        """Decode (…, output size) to logits (…, V)."""
+        features, weight, bias = self.decoded(output)
+        logits = F.linear(features, weight.to(features.dtype), bias.to(features.dtype))
+        return logits.view(*output.shape[:-1], -1)
 
     def layer_groups(self) -> list[list[nn.Module]]:
         """Return the LSTM layers, each a group, then embedding and decoder as the last group.

@@ -132,7 +132,8 @@ class ClassifierTask(Task):
 
     def batches(self, epoch: int, seed: int) -> BatchStream:
         """Return the batches of an epoch; see `ClassifierBatches`."""
-        return ClassifierBatches(self._lengths, self._train, self.model.config, epoch, seed)
+        lengths = self.model.config.read(self._lengths)
+        return ClassifierBatches(lengths, self._train, self.model.config, epoch, seed)
 
     def loss(self, batch: np.ndarray) -> Tensor:
         """Return the loss of a batch of documents, the longest first."""

@@ -52,6 +52,7 @@ class ClassifierConfig:
             padding included; bounds memory. A batch holds at least one document.
         bptt: Words that the encoder reads a step, and over which gradients flow back.
         pool_tokens: Words at a document's end that are pooled; those before are only read.
+        read_tokens: Words at a document's end that are read at all; None: all of them.
         head_size: Features between the head's two linear layers.
         head_dropout: Rate before the last layer; not scaled by `drop_mult`.
         batch_norm_eps: What the head's normalisations add to a feature's variance. A small model's
@@ -84,6 +85,7 @@ class ClassifierConfig:
     tokens_per_batch: int = 65_536
     bptt: int = 70
     pool_tokens: int = 1_400
+    read_tokens: int | None = None
     head_size: int = 50
     head_dropout: float = 0.1
     batch_norm_eps: float = 1e-5
@@ -99,6 +101,8 @@ class ClassifierConfig:
         for name in ("batch_size", "tokens_per_batch", "bptt", "pool_tokens", "head_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give a number of at least 1")
+        if self.read_tokens is not None and self.read_tokens < 1:
+            raise ValueError(f"read_tokens is {self.read_tokens}: give at least 1, or null for all")
         if not 0 <= self.head_dropout < 1:
             raise ValueError(
                 f"head_dropout is {self.head_dropout}: give a share from 0 up to below 1"
@@ -109,6 +113,10 @@ class ClassifierConfig:
             raise ValueError(f"drop_mult is {self.drop_mult}: give 0 (no dropout) or more")
         self.model.scaled(self.drop_mult)  # refuses rates that reach 1
         self._check_answers()
+
+    def read(self, lengths: np.ndarray) -> np.ndarray:
+        """Return how many words are read of documents of these lengths."""
+        return lengths if self.read_tokens is None else np.minimum(lengths, self.read_tokens)
 
     def _check_answers(self) -> None:
         if isinstance(self.class_weights, Mapping):
@@ -230,7 +238,7 @@ class ClassifierModel(nn.Module):
         self.config, self.classes = config, classes
         model = config.model.scaled(config.drop_mult)
         self.encoder = AWDLSTM(vocabulary_size, model)
-        features = 3 * model.embedding_size
+        features = 3 * model.output_size
         self.head = nn.Sequential(
             _BatchNorm(features, eps=config.batch_norm_eps),
             nn.Dropout(model.output_dropout),
@@ -265,7 +273,8 @@ class ClassifierModel(nn.Module):
             Logits (B, classes), float32.
         """
         config, encoder, device = self.config, self.encoder, ids.device
-        pool = _ConcatPool(lengths, config.pool_tokens, config.model.embedding_size, device)
+        starts, lengths = starts + lengths - config.read(lengths), config.read(lengths)
+        pool = _ConcatPool(lengths, config.pool_tokens, config.model.output_size, device)
         first = to_device(starts, device)
         draw = encoder.draw(len(lengths))
         hidden = encoder.zero_state(len(lengths))

@@ -36,7 +36,7 @@ from gradual.text.bundles import (
 )
 from gradual.text.corpus import Corpus
 from gradual.text.rules import SPECIAL_TOKENS, UNK
-from gradual.text.softmax import linear_cross_entropy, linear_scores
+from gradual.text.softmax import linear_cross_entropy, linear_scores, sampled_cross_entropy
 from gradual.text.vocabulary import Vocabulary
 from gradual.training.bundle import Bundle
 from gradual.training.config import Phase, Precision, TrainingConfig
@@ -86,6 +86,10 @@ class LanguageModelConfig:
         bptt: Words that a row advances a step, and over which gradients flow back; at most.
         alpha: Weight of activation regularisation, on the dropped output (Merity et al. 4.6).
         beta: Weight of temporal activation regularisation, on the raw output (4.6).
+        ramp_epochs: Epochs in which alpha and beta rise from 0 to these values where the model
+            starts from random weights, which they would keep from learning; may be a fraction.
+        sampled_words: Train with a softmax over the batch's own words and so many drawn ones (see
+            `softmax.sampled_cross_entropy`); None: over all words. Scores are always over all.
         drop_mult: Factor on every dropout rate of `model`.
         other_language: Let a pretrained model be of another language or cut its texts differently:
             only words that both know keep their vectors.
@@ -101,6 +105,8 @@ class LanguageModelConfig:
     bptt: int = 70
     alpha: float = 2.0
     beta: float = 1.0
+    ramp_epochs: float = 1.0
+    sampled_words: int | None = None
     drop_mult: float = 0.3
     other_language: bool = False
 
@@ -108,13 +114,20 @@ class LanguageModelConfig:
         for name in ("batch_size", "bptt"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give a number of at least 1")
-        for name in ("alpha", "beta", "drop_mult"):
+        for name in ("alpha", "beta", "ramp_epochs", "drop_mult"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: give 0 (off) or more")
+        if self.sampled_words is not None and self.sampled_words < 1:
+            raise ValueError(
+                f"sampled_words is {self.sampled_words}: give at least 1, or null for all words"
+            )
         self.model.scaled(self.drop_mult)  # refuses rates that reach 1
 
 
 # ------------------------------------------------------------------------------------- batches
+
+#: Inputs and targets of a step, each (T, B), and the share of alpha and beta that holds.
+Window = tuple[Tensor, Tensor, float]
 
 
 def joined(ids: Tensor, offsets: np.ndarray, documents: np.ndarray) -> Tensor:
@@ -163,6 +176,7 @@ class LanguageModelBatches:
         bptt: Longest window.
         epoch: Counted from 0; with the seed it decides the order of the documents.
         seed: Of the run.
+        ramp_epochs: Epochs in which the third item of a batch rises from 0 to 1.
     """
 
     ids: Tensor
@@ -172,6 +186,7 @@ class LanguageModelBatches:
     bptt: int
     epoch: int
     seed: int
+    ramp_epochs: float = 0.0
 
     @property
     def _row_length(self) -> int:
@@ -181,8 +196,8 @@ class LanguageModelBatches:
     def __len__(self) -> int:
         return -(-self._row_length // self.bptt)
 
-    def iterate(self, start: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield inputs and targets, each (T, B), from window `start` on."""
+    def iterate(self, start: int) -> Iterator[Window]:
+        """Yield inputs and targets, each (T, B), and the ramp's value, from window `start` on."""
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.documents)
         text = joined(self.ids, self.offsets, order)
         rows, length = self.batch_size, self._row_length
@@ -191,7 +206,9 @@ class LanguageModelBatches:
         del text
         edges = [length * i // len(self) for i in range(len(self) + 1)]
         for i in range(start, len(self)):
-            yield inputs[edges[i] : edges[i + 1]], targets[edges[i] : edges[i + 1]]
+            done = self.epoch + i / len(self)
+            ramp = min(1.0, done / self.ramp_epochs) if self.ramp_epochs else 1.0
+            yield inputs[edges[i] : edges[i + 1]], targets[edges[i] : edges[i + 1]], ramp
 
 
 # ---------------------------------------------------------------------------------------- task
@@ -204,8 +221,9 @@ class LanguageModelTask(Task):
         model: The language model.
         corpus: All documents; ids stay resident on the device.
         valid_rows: Boolean mask of the held-out documents.
-        config: Batches and regularisation.
+        config: Batches, softmax and regularisation.
         train_rows: Boolean mask of those to learn from; None: all that are not held out.
+        ramp_epochs: Epochs in which the regularisation of activations sets in.
     """
 
     def __init__(
@@ -215,13 +233,16 @@ class LanguageModelTask(Task):
         valid_rows: np.ndarray,
         config: LanguageModelConfig,
         train_rows: np.ndarray | None = None,
+        ramp_epochs: float = 0.0,
     ) -> None:
         self.model: LanguageModel = model
         self.config = config
+        self._ramp_epochs = ramp_epochs
         self._ids = resident_ids(corpus)
         self._offsets = np.asarray(corpus.offsets)
         self._train = np.flatnonzero(~valid_rows if train_rows is None else train_rows)
         self._valid = np.flatnonzero(valid_rows)
+        self._frequencies = word_frequencies(corpus, self._train, len(model.decoder.bias))
         self._hidden: Hidden | None = None
 
     def layer_groups(self) -> list[list[nn.Module]]:
@@ -231,7 +252,7 @@ class LanguageModelTask(Task):
     def to(self, device: torch.device) -> None:
         """Move model, ids and state to a device."""
         self.model.to(device)
-        self._ids = self._ids.to(device)
+        self._ids, self._frequencies = self._ids.to(device), self._frequencies.to(device)
         if self._hidden is not None:
             self._hidden = tuple((h.to(device), c.to(device)) for h, c in self._hidden)
 
@@ -239,32 +260,40 @@ class LanguageModelTask(Task):
         """Return the windows of an epoch; see `LanguageModelBatches`."""
         config = self.config
         return LanguageModelBatches(
-            self._ids, self._offsets, self._train, config.batch_size, config.bptt, epoch, seed
+            self._ids,
+            self._offsets,
+            self._train,
+            config.batch_size,
+            config.bptt,
+            epoch,
+            seed,
+            self._ramp_epochs,
         )
 
     def start_epoch(self) -> None:
         """Forget the state: the rows of an epoch begin in other documents."""
         self._hidden = None
 
-    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def loss(self, batch: Window) -> Tensor:
         """Return cross-entropy + AR + TAR of a window (Merity et al. 2017, section 4.6).
 
         AR, alpha · mean(dropped output²), keeps activations small; TAR, beta · mean((raw output at
         t+1 − raw output at t)²), keeps them from jumping between words.
         """
-        inputs, targets = batch
+        inputs, targets, ramp = batch
+        config, words = self.config, targets.flatten().long()
         raw, output, self._hidden = self.model(inputs, self._hidden)
-        loss = linear_cross_entropy(
-            output.flatten(0, 1),
-            self.model.encoder.embedding.weight,
-            self.model.decoder.bias,
-            targets.flatten().long(),
-        )
-        if self.config.alpha:
-            loss = loss + self.config.alpha * output.float().square().mean()
-        if self.config.beta and len(raw) > 1:
+        if config.sampled_words is None:
+            loss = linear_cross_entropy(*self.model.decoded(output), words)
+        else:
+            loss = sampled_cross_entropy(
+                *self.model.decoded(output), words, self._frequencies, config.sampled_words
+            )
+        if config.alpha and ramp:
+            loss = loss + ramp * config.alpha * output.float().square().mean()
+        if config.beta and ramp and len(raw) > 1:
             raw = raw.float()
-            loss = loss + self.config.beta * (raw[1:] - raw[:-1]).square().mean()
+            loss = loss + ramp * config.beta * (raw[1:] - raw[:-1]).square().mean()
         return loss
 
     def validate(self) -> dict[str, float]:
@@ -330,7 +359,6 @@ def word_scores(
     padding = text.new_zeros(rows * length - count)
     inputs = torch.cat([text[:-1], padding]).view(rows, length).t()
     targets = torch.cat([text[1:], padding]).view(rows, length).t()
-    weight, bias = model.encoder.embedding.weight, model.decoder.bias
     draw = model.encoder.draw(rows)
     hidden: Hidden | None = None
     losses = torch.empty((length, rows), device=text.device)
@@ -338,9 +366,7 @@ def word_scores(
     for start in range(0, length, bptt):
         window = slice(start, start + bptt)
         _, output, hidden = model(inputs[window], hidden, draw)
-        loss, hit = linear_scores(
-            output.flatten(0, 1), weight, bias, targets[window].flatten().long()
-        )
+        loss, hit = linear_scores(*model.decoded(output), targets[window].flatten().long())
         losses[window], hits[window] = loss.view(-1, rows), hit.view(-1, rows)
     return (
         losses.t().flatten()[:count].double().cpu().numpy(),
@@ -359,6 +385,13 @@ def _figures(loss: float, hits: int, count: int) -> dict[str, float]:
 
 
 # ------------------------------------------------------------------------------------ training
+
+
+def word_frequencies(corpus: Corpus, documents: np.ndarray, vocabulary_size: int) -> Tensor:
+    """Return each word's share of some documents (V,), float32, with one added to every count."""
+    text = joined(resident_ids(corpus), np.asarray(corpus.offsets), documents)
+    counts = np.bincount(text.numpy(), minlength=vocabulary_size) + 1.0
+    return torch.from_numpy((counts / counts.sum()).astype(np.float32))
 
 
 def new_language_model(vocabulary_size: int, config: AWDLSTMConfig, seed: int) -> LanguageModel:
@@ -409,15 +442,23 @@ def _start(
     corpus: Corpus,
     vocabulary: Vocabulary,
     config: LanguageModelConfig,
+    train_rows: np.ndarray,
     pretrained: Bundle | None,
     tokenizer: Mapping[str, Any] | None,
 ) -> tuple[LanguageModel, dict[str, Any]]:
-    """Return the model to train from, and what to say about it."""
+    """Return the model to train from, and what to say about it.
+
+    From random weights the decoder's bias starts at the words' frequencies, so that what is learnt
+    from the first step on is what the words before say.
+    """
     model = new_language_model(
         len(vocabulary), config.model.scaled(config.drop_mult), config.training.seed
     )
     if pretrained is None:
         logger.info("language model: starts from random weights")
+        frequencies = word_frequencies(corpus, np.flatnonzero(train_rows), len(vocabulary))
+        with torch.no_grad():
+            model.decoder.bias.copy_(frequencies.log())
         return model, {"from": "random"}
     source = f"the pretrained language model {pretrained.origin}".rstrip()
     check_kind(pretrained, KIND)
@@ -520,8 +561,27 @@ def language_model_task(
     """
     rows = _train_rows(train_rows, valid_rows)
     _check_inputs(corpus, vocabulary, rows, valid_rows, config)
-    model, start = _start(corpus, vocabulary, config, pretrained, tokenizer)
-    return LanguageModelTask(model, corpus, valid_rows, config, rows), start
+    model, start = _start(corpus, vocabulary, config, rows, pretrained, tokenizer)
+    ramp_epochs = config.ramp_epochs if pretrained is None else 0.0
+    return LanguageModelTask(model, corpus, valid_rows, config, rows, ramp_epochs), start
+
+
+def training_from(training: TrainingConfig, start: Mapping[str, Any]) -> TrainingConfig:
+    """Return the phases that suit a start: from random weights, those that train everything.
+
+    A phase that trains the last layer groups only is for a pretrained model, whose new words know
+    nothing yet; over frozen random layers embedding and decoder would learn to read noise.
+    """
+    whole = tuple(phase for phase in training.phases if phase.groups is None)
+    if start["from"] != "random" or len(whole) in (0, len(training.phases)):
+        return training
+    logger.info(
+        "language model: leaves out %d of %d phases, which train some layer groups only: the "
+        "weights are random",
+        len(training.phases) - len(whole),
+        len(training.phases),
+    )
+    return dataclasses.replace(training, phases=whole)
 
 
 def _train_rows(train_rows: np.ndarray | None, valid_rows: np.ndarray) -> np.ndarray:
@@ -584,7 +644,7 @@ def train_language_model(
     del settings["training"]  # the engine adds it to the key itself
     history = fit(
         task,
-        config.training,
+        training_from(config.training, start),
         name="language model",
         store=store,
         key={"language_model": settings, **dependencies},
@@ -680,10 +740,9 @@ def answer_words(
 
     if train_rows is None:
         train_rows = np.setdiff1d(np.arange(len(corpus)), documents)
-    learnt = joined(resident_ids(corpus), offsets, row_numbers(train_rows, corpus, "train_rows"))
-    counts = np.bincount(learnt.numpy(), minlength=len(bundle.metadata["vocabulary"])) + 1.0
-    targets = text[1:].numpy()
-    expected = -np.log(counts / counts.sum())
+    learnt = row_numbers(train_rows, corpus, "train_rows")
+    frequencies = word_frequencies(corpus, learnt, len(bundle.metadata["vocabulary"])).double()
+    targets, expected = text[1:].numpy(), -frequencies.log().numpy()
     document = np.repeat(np.arange(len(documents)), corpus.lengths[documents])[1:]
 
     def by_document(loss: np.ndarray, hits: np.ndarray) -> WordAnswers:
@@ -695,5 +754,5 @@ def answer_words(
 
     return {
         "language_model": by_document(loss, hits),
-        "unigrams": by_document(expected[targets], targets == counts.argmax()),
+        "unigrams": by_document(expected[targets], targets == expected.argmin()),
     }

@@ -6,10 +6,14 @@ Here the gradient of the cross-entropy (softmax minus one-hot, so known as soon 
 overwrites the logits and is turned into the small gradients of features, matrix and bias on the
 spot. Rows are taken in blocks, large ones for the matrix products, small ones for the float32
 softmax between them.
+
+With 30,000 words and more even that is most of a step on a CPU. `sampled_cross_entropy` sums over
+a part of the vocabulary instead, and weighs each word by how likely it was to be left out.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -37,13 +41,21 @@ def _softmax_logits(device: torch.device) -> int:
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Mean cross-entropy of `features @ weight.T + bias`, gradients computed on the way forward."""
+    """Mean cross-entropy of `features @ weight.T + bias`, gradients computed on the way forward.
+
+    `extra` (N,) is added to the logit of each row's target.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+        extra: Tensor | None = None,
     ) -> Tensor:
-        needs_features, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        needs_features, needs_weight, needs_bias, *_ = ctx.needs_input_grad
         needs_any = any(ctx.needs_input_grad)
         grad_features = torch.empty_like(features) if needs_features else None
         grad_weight: Tensor | None = None
@@ -54,9 +66,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
             cast_weight = weight.to(features.dtype)
             for block in _blocks(n, vocabulary_size, _BLOCK_LOGITS):
                 x, y = features[block], targets[block].unsqueeze(1)
+                more = None if extra is None else extra[block].unsqueeze(1)
                 logits = x @ cast_weight.t()
                 for part in _blocks(len(x), vocabulary_size, _softmax_logits(x.device)):
                     z = logits[part].float().add_(bias)
+                    if more is not None:
+                        z.scatter_add_(1, y[part], more[part])
                     p = torch.softmax(z, 1)
                     # -log p[target] = logsumexp(z) - z[target], and the largest p, which never
                     # underflows, gives the logsumexp: one pass over the logits less.
@@ -79,7 +94,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         scale = grad_outputs[0]
         grads = [None if g is None else g.mul_(scale.to(g.dtype)) for g in ctx.saved_tensors]
-        return (*grads, None)
+        return (*grads, None, None)
 
 
 def linear_cross_entropy(features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
@@ -100,6 +115,60 @@ def linear_cross_entropy(features: Tensor, weight: Tensor, bias: Tensor, targets
     return cast(Tensor, _LinearCrossEntropy.apply(features, weight, bias, targets))
 
 
+def sampled_cross_entropy(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    frequencies: Tensor,
+    count: int,
+) -> Tensor:
+    """Estimate `linear_cross_entropy` from a part of the vocabulary.
+
+    The part holds all words that are a target in this batch, and `count` words drawn uniformly
+    without replacement, so that a word j is in it with probability
+
+        pi_j = 1 - (1 - count / V) · (1 - f_j)^N,
+
+    where f_j is its frequency. The sum over the vocabulary in the softmax' denominator is estimated
+    by exp(z_y) + sum over the others in the part of exp(z_j) / pi_j (Horvitz and Thompson 1952),
+    which is right on average, so the logits that the model learns are those of the full softmax
+    (Bengio and Senécal 2008, "Adaptive Importance Sampling to Accelerate Training of a Neural
+    Probabilistic Language Model").
+
+    Args:
+        features: (N, E), float32 or bfloat16.
+        weight: (V, E), float32.
+        bias: (V,), float32.
+        targets: (N,), int64, each in 0 … V-1.
+        frequencies: (V,), float32, each word's share of the text.
+        count: Words to draw; from V on the softmax is the full one.
+
+    Returns:
+        A float32 scalar.
+    """
+    size = len(weight)
+    if count >= size:
+        return linear_cross_entropy(features, weight, bias, targets)
+    chosen = torch.zeros(size, dtype=torch.bool, device=weight.device)
+    chosen[torch.randperm(size, device=weight.device)[:count]] = True
+    chosen[targets] = True
+    words = chosen.nonzero().squeeze(1)
+    absent = torch.log1p(-frequencies[words]) * len(targets) + math.log1p(-count / size)
+    likely = torch.log(-torch.expm1(absent))  # log pi
+    position = torch.cumsum(chosen, 0).sub_(1)[targets]
+    return cast(
+        Tensor,
+        _LinearCrossEntropy.apply(
+            features,
+            F.embedding(words, weight),
+            bias[words] - likely,
+            position,
+            likely[position],
+        ),
+    )
+
+
 @torch.no_grad()
 def linear_scores(
     features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
@@ -111,8 +180,13 @@ def linear_scores(
     loss = torch.empty(len(features), device=features.device, dtype=torch.float32)
     hits = torch.empty(len(features), device=features.device, dtype=torch.bool)
     weight = weight.to(features.dtype)
-    for rows in _blocks(len(features), len(weight), _BLOCK_LOGITS // 8):
-        logits = (features[rows] @ weight.t()).float().add_(bias)
-        loss[rows] = F.cross_entropy(logits, targets[rows], reduction="none")
-        hits[rows] = logits.argmax(1) == targets[rows]
+    for block in _blocks(len(features), len(weight), _BLOCK_LOGITS // 8):
+        logits, y = features[block] @ weight.t(), targets[block].unsqueeze(1)
+        for part in _blocks(len(logits), len(weight), _softmax_logits(logits.device)):
+            rows = slice(block.start + part.start, block.start + part.stop)
+            z = logits[part].float().add_(bias)
+            of_target, highest = z.gather(1, y[part]).squeeze(1), z.amax(1)
+            # Of several words that rank first with one logit, each counts as first.
+            hits[rows] = of_target >= highest
+            loss[rows] = z.sub_(highest.unsqueeze(1)).exp_().sum(1).log_() + highest - of_target
     return loss, hits
