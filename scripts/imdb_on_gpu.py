@@ -86,7 +86,11 @@ def recipe(size: str, checkpoint_seconds: float) -> tuple[LanguageModelConfig, C
         return TrainingConfig(phases=phases, checkpoint_seconds=checkpoint_seconds)
 
     language_model = LanguageModelConfig(
-        training=training(DEFAULT_LANGUAGE_MODEL_PHASES), batch_size=128, bptt=72
+        training=dataclasses.replace(
+            training(DEFAULT_LANGUAGE_MODEL_PHASES), eps=1e-8, gradient_clip=1.0
+        ),
+        batch_size=128,
+        bptt=72,
     )
     classifier = ClassifierConfig(
         training=training(DEFAULT_CLASSIFIER_PHASES), batch_size=128, bptt=72

@@ -443,7 +443,7 @@ def test_test_documents_are_neither_trained_on_nor_counted():
     for row in np.flatnonzero(~train & ~valid):  # what stands in test documents changes nothing
         hidden.ids[hidden.offsets[row] : hidden.offsets[row + 1]] = 1
     other, _ = language_model_task(hidden, vocabulary, valid, config, train_rows=train)
-    for (a, b), (c, d) in zip(
+    for (a, b, _), (c, d, _) in zip(
         task.batches(0, 1).iterate(0), other.batches(0, 1).iterate(0), strict=True
     ):
         assert torch.equal(a, c)
