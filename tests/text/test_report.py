@@ -30,7 +30,7 @@ def material(table: pd.DataFrame, model: str = "classifier", **more: object) -> 
 def test_a_classifiers_page_has_scores_of_both_parts_words_and_samples() -> None:
     about = {"language_model": {"start": {"from": "random"}}, "sample_texts": {"It": "It <i> was"}}
     m = material(predictions(0, abstain_below=0.7), **about)
-    page = write("Texts", report.CLASSIFIER, m)
+    page = write("Texts", report.CLASSIFIER, m).replace("\u00a0", " ")
     for text in (
         m.summary["headline"], "On the validation rows", "When it cannot tell", "Perplexity",
         "Most wrong", "It &lt;i&gt; was", "Classifier against n-grams:",

@@ -21,7 +21,7 @@ from gradual.collab.metrics import HeldOut, relevant_level
 from gradual.collab.ratings import RatingsSplit, split_ratings
 from gradual.collab.recommender import ListsConfig, Recommender
 from gradual.collab.scores import BIASES, MEAN, MODEL, POPULARITY
-from gradual.collab.simple_models import Biases, fit_biases
+from gradual.collab.simple_models import SHRINKAGE, Biases, fit_biases
 from gradual.collab.train import CollabConfig, train_collab
 from gradual.results.metrics import metric_named
 from gradual.results.table import VALID, Answers, result_rows, score_models
@@ -249,7 +249,7 @@ def _serve(
     at, items = np.searchsorted(ids, judged["user"]), judged["number"].to_numpy()
     # The simple model: the item's bias, and the user's own from the ratings given.
     own = given["rating"] - biases.mean - biases.items[given["number"]]
-    shrunk = own.groupby(given["user"]).agg(lambda each: each.sum() / (len(each) + 5.0))
+    shrunk = own.groupby(given["user"]).agg(lambda each: each.sum() / (len(each) + SHRINKAGE))
     habit = shrunk.reindex(ids).fillna(0.0).to_numpy()
     ratings = judged["rating"].to_numpy(np.float64)
     guesses = {
@@ -308,7 +308,7 @@ def _score_items(
     mean = float(known["rating"].to_numpy().mean())
     own = model.user_ids.encode(known["user"])
     totals = np.bincount(own, known["rating"].to_numpy() - mean, len(model.users))
-    habit = totals / (np.bincount(own, minlength=len(model.users)) + 5.0)
+    habit = totals / (np.bincount(own, minlength=len(model.users)) + SHRINKAGE)
     asked, at = np.unique(user, return_inverse=True)
     scores = model.all_row_scores(model.users[asked], rows)
     order = -np.argsort(np.random.default_rng(seed).random(side.num_rows))

@@ -8,6 +8,8 @@ import scipy.sparse as sp
 
 logger = logging.getLogger(__name__)
 
+SHRINKAGE = 5.0
+"""Ratings' worth of evidence for a bias of 0."""
 _BLOCK = 512
 """Items that are compared with all others at a time."""
 
@@ -36,9 +38,6 @@ def fit_biases(
     items: np.ndarray,
     ratings: np.ndarray,
     shape: tuple[int, int],
-    *,
-    user_shrinkage: float = 5.0,
-    item_shrinkage: float = 5.0,
     rounds: int = 10,
 ) -> Biases:
     """Fit biases by alternating ridge regression, each step in closed form.
@@ -50,8 +49,6 @@ def fit_biases(
         items: ``(n,)`` item numbers, from 1.
         ratings: ``(n,)``.
         shape: Numbers of users and of items, 0 included.
-        user_shrinkage: Ratings' worth of evidence for a bias of 0.
-        item_shrinkage: The same for items.
         rounds: Passes over both sides.
 
     Raises:
@@ -62,8 +59,8 @@ def fit_biases(
     mean = float(np.mean(ratings, dtype=np.float64))
     residual = np.asarray(ratings, np.float64) - mean
     by_user, by_item = np.zeros(shape[0]), np.zeros(shape[1])
-    user_weight = np.bincount(users, minlength=shape[0]) + user_shrinkage
-    item_weight = np.bincount(items, minlength=shape[1]) + item_shrinkage
+    user_weight = np.bincount(users, minlength=shape[0]) + SHRINKAGE
+    item_weight = np.bincount(items, minlength=shape[1]) + SHRINKAGE
     for _ in range(rounds):
         by_item = np.bincount(items, residual - by_user[users], shape[1]) / item_weight
         by_user = np.bincount(users, residual - by_item[items], shape[0]) / user_weight

@@ -154,10 +154,7 @@ def reliability_figure(
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.06
     )
-    diagonal = {"color": GREY, "dash": "dot"}
-    figure.add_trace(
-        go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name="perfect"), row=1, col=1
-    )
+    figure.add_trace(diagonal("perfect"), row=1, col=1)
     for name, prefix, colour in (("model", PROBABILITY, MODEL), ("baseline", BASELINE, OTHER)):
         probabilities = probabilities_of(predictions, prefix)
         if probabilities is None:
@@ -168,13 +165,7 @@ def reliability_figure(
             go.Scatter(
                 x=table["predicted"],
                 y=table["observed"],
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": table["observed_high"] - table["observed"],
-                    "arrayminus": table["observed"] - table["observed_low"],
-                    "thickness": 1,
-                },
+                error_y=bars(table, "observed", "observed_", thickness=1),
                 customdata=table["rows"],
                 hovertemplate="predicted %{x:.2f}, observed %{y:.2f}, %{customdata:,} rows",
                 mode="lines+markers",
@@ -229,7 +220,7 @@ def roc_figure(predictions: pd.DataFrame, positive: str | None = None) -> go.Fig
             for name in shown:
                 curve = (labels == name, probabilities[:, classes.index(name)])
                 curves[who if binary else name] = curve
-    figure = go.Figure(chance())
+    figure = go.Figure(diagonal("chance"))
     add_roc_curves(figure, curves)
     name_rates(figure)
     against = f"{shown[0]} against {next(c for c in classes if c != shown[0])}" if binary else ""
@@ -237,10 +228,21 @@ def roc_figure(predictions: pd.DataFrame, positive: str | None = None) -> go.Fig
     return finish(figure, "ROC curve", subtitle, with_legend(figure))
 
 
-def chance() -> go.Scatter:
-    """Return the ROC curve of guessing."""
+def diagonal(name: str, ends: Sequence[float] = (0, 1)) -> go.Scatter:
+    """Return the line on which both axes are equal, from end to end."""
     line = {"color": GREY, "dash": "dot"}
-    return go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, name="chance")
+    return go.Scatter(x=ends, y=ends, mode="lines", line=line, name=name)
+
+
+def bars(rows: pd.DataFrame, value: str = "value", prefix: str = "", **look: Any) -> dict[str, Any]:
+    """Return error bars from the columns ``<prefix>low`` to ``<prefix>high`` about a value."""
+    high, low = rows[f"{prefix}high"] - rows[value], rows[value] - rows[f"{prefix}low"]
+    return {"type": "data", "symmetric": False, "array": high, "arrayminus": low, **look}
+
+
+def evenly(n: int, most: int) -> np.ndarray:
+    """Return the places of at most so many of n rows, evenly chosen."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(int))
 
 
 def roc_line(truth: np.ndarray, scores: np.ndarray, name: str) -> go.Scatter | None:
@@ -255,7 +257,7 @@ def roc_line(truth: np.ndarray, scores: np.ndarray, name: str) -> go.Scatter | N
         return None
     false_rate, true_rate, _ = roc_curve(truth, scores)
     area = float(np.trapezoid(true_rate, false_rate))
-    keep = np.unique(np.linspace(0, len(false_rate) - 1, CURVE_POINTS).astype(int))
+    keep = evenly(len(false_rate), CURVE_POINTS)
     return go.Scatter(
         x=false_rate[keep],
         y=true_rate[keep],
@@ -306,8 +308,7 @@ def coverage_figure(predictions: pd.DataFrame, abstain_below: float | None = Non
             continue
         truth = pd.Index(classes).get_indexer(pd.Index(predictions["label"]))
         curve = coverage_curve(probabilities.max(1), probabilities.argmax(1) == truth)
-        keep = np.unique(np.linspace(0, len(curve) - 1, CURVE_POINTS).astype(int))
-        drawn = curve.iloc[keep]
+        drawn = curve.iloc[evenly(len(curve), CURVE_POINTS)]
         figure.add_trace(
             go.Scatter(
                 x=drawn["coverage"],
@@ -427,13 +428,7 @@ def comparison_figure(
                 y=[named.get(model, model) for model in own["model"]],
                 mode="markers",
                 marker={"size": 11, "color": colours},
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": own["high"] - own["value"],
-                    "arrayminus": own["value"] - own["low"],
-                    "color": GREY,
-                },
+                error_x=bars(own, color=GREY),
                 hovertemplate="%{y}: %{x:.4f}<extra></extra>",
                 showlegend=False,
             ),

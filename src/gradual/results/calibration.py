@@ -18,7 +18,6 @@ def calibration_table(
     *,
     positive: str | None = None,
     bins: int = 10,
-    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Compare what was predicted with what happened, in bins of equal width over [0, 1].
 
@@ -32,11 +31,10 @@ def calibration_table(
         classes: Class names, in the order of the columns.
         positive: The positive class of two; the last one by default.
         bins: How many bins; a value on a border belongs to the bin above it.
-        confidence: Coverage of the interval of the observed share (Wilson).
 
     Returns:
         One row per bin that is not empty: ``low``, ``high``, ``rows``, ``predicted`` (mean),
-        ``observed`` (share), ``observed_low``, ``observed_high``.
+        ``observed`` (share), ``observed_low``, ``observed_high`` (Wilson, 95 %).
 
     Raises:
         ValueError: If labels and probabilities do not fit, or bins is not positive.
@@ -54,7 +52,7 @@ def calibration_table(
     for i in np.unique(place):
         inside = place == i
         rows, hits = int(inside.sum()), int(happened[inside].sum())
-        low, high = wilson(hits, rows, confidence)
+        low, high = wilson(hits, rows)
         table.append(
             {
                 "low": i / bins,

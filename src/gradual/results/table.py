@@ -107,18 +107,16 @@ class Scored:
         values = {m: own[self.by].value for m, own in self.scores.items() if self.by in own}
         return sorted(values, key=lambda model: -metric.sign * values[model])
 
-    def verdict(self, metric: str | None = None, ahead: str | None = None) -> Verdict:
+    def verdict(self, ahead: str | None = None) -> Verdict:
         """Compare the models with the one ahead.
 
         Args:
-            metric: What decides, by default `by`.
             ahead: The model to compare the others with, whoever is ahead; a difference may be
                 negative then.
         """
-        name = metric or self.by
+        name, order = self.by, self.order
         chosen = metric_named(name)
-        scores = {model: own[name] for model, own in self.scores.items() if name in own}
-        order = sorted(scores, key=lambda model: -chosen.sign * scores[model].value)
+        scores = {model: self.scores[model][name] for model in order}
         winner = ahead or order[0]
         quantile = simultaneous_quantile(list(scores.values()), self.confidence)
         against = {}

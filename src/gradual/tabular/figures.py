@@ -82,7 +82,7 @@ def truth(found: Findings) -> go.Figure:
     if name is None:
         return kit.confusion_matrix_figure(found.predictions)
     predictions, log = found.predictions, found.target.config.log
-    shown = predictions.iloc[_evenly(len(predictions))]
+    shown = predictions.iloc[kit.evenly(len(predictions), POINTS)]
     both = pd.concat([shown["target"], shown["predicted"]])
     ends = [float(both.min()), float(both.max())]
     figure = go.Figure(
@@ -95,9 +95,7 @@ def truth(found: Findings) -> go.Figure:
                 hovertemplate="predicted %{x:,.4g}, true %{y:,.4g}<extra></extra>",
                 showlegend=False,
             ),
-            go.Scatter(
-                x=ends, y=ends, mode="lines", line={"color": GREY, "dash": "dot"}, name="perfect"
-            ),
+            kit.diagonal("perfect", ends),
         ]
     )
     kind = "log" if log and ends[0] > 0 else "linear"
@@ -161,12 +159,7 @@ def calibration(found: Findings, bins: int = 10) -> go.Figure:
                 hovertemplate="predicted %{x:,.4g}, true mean %{y:,.4g}",
             )
         )
-    line = [min(ends), max(ends)]
-    figure.add_trace(
-        go.Scatter(
-            x=line, y=line, mode="lines", line={"color": GREY, "dash": "dot"}, name="perfect"
-        )
-    )
+    figure.add_trace(kit.diagonal("perfect", [min(ends), max(ends)]))
     figure.update_xaxes(title=f"mean predicted {name}")
     figure.update_yaxes(title=f"mean true {name}")
     subtitle = f"{len(predictions):,} test rows in {bins} equal parts, with 95 % intervals"
@@ -178,7 +171,7 @@ def spread(found: Findings) -> go.Figure:
     name, predictions = found.regression, found.predictions
     if name is None:
         return kit.probability_figure(predictions)
-    shown = predictions.iloc[_evenly(len(predictions))]
+    shown = predictions.iloc[kit.evenly(len(predictions), POINTS)]
     errors = shown["target"] - shown["predicted"]
     figure = make_subplots(
         rows=1, cols=2, shared_yaxes=True, column_widths=[0.78, 0.22], horizontal_spacing=0.02
@@ -224,7 +217,7 @@ def importance(found: Findings, columns: int = 25) -> go.Figure:
             y=shown["column"].astype(str),
             orientation="h",
             marker={"color": MODEL},
-            error_x=_bars(shown, "importance"),
+            error_x=kit.bars(shown, "importance", color=GREY),
             hovertemplate="%{y}: %{x:.4f}<extra></extra>",
         )
     )
@@ -277,7 +270,7 @@ def dependence(found: Findings) -> go.Figure | None:
                     line={"color": colour, "width": 2.5},
                     error_y=None
                     if numeric or len(outputs) > 1
-                    else _bars(part, "mean", color=colour, thickness=1, width=0),
+                    else kit.bars(part, "mean", color=colour, thickness=1, width=0),
                     customdata=part["rows"],
                     hovertemplate="%{x}: %{y:.3f} (%{customdata:,} rows)<extra></extra>",
                     name=str(output),
@@ -367,17 +360,6 @@ def net_training(found: Findings) -> go.Figure:
     return kit.training_figure(found.history, "Training of the net")
 
 
-def _bars(part: pd.DataFrame, value: str, **look: Any) -> dict[str, Any]:
-    """Error bars from ``low`` to ``high``."""
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": part["high"] - part[value],
-        "arrayminus": part[value] - part["low"],
-        **({"color": GREY} | look),
-    }
-
-
 def _grid(
     titles: list[str], across: int = ACROSS, height: int = 330
 ) -> tuple[go.Figure, list[tuple[int, int]]]:
@@ -412,11 +394,6 @@ def _predicted(predictions: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Whose predictions of a regression there are: name, column, colour."""
     both = [("model", "predicted", MODEL), ("baseline", "baseline_predicted", OTHER)]
     return [one for one in both if one[1] in predictions]
-
-
-def _evenly(n: int) -> np.ndarray:
-    """Numbers of at most `POINTS` rows out of n."""
-    return np.unique(np.linspace(0, n - 1, min(n, POINTS)).astype(int))
 
 
 def _rows(shown: int, n: int) -> str:

@@ -234,20 +234,18 @@ def merge(a: PartialFit, b: PartialFit) -> PartialFit:
     )
 
 
-def partial_fit(
-    chunks: Iterable[pa.Table], config: PreprocessingConfig, *, first_row: int = 0
-) -> PartialFit:
+def partial_fit(chunks: Iterable[pa.Table], config: PreprocessingConfig) -> PartialFit:
     """What all rows of the chunks say, read one chunk at a time.
 
     Args:
         chunks: Tables; their column types need not be the same.
         config: Which columns to count, and as what.
-        first_row: Number of the first row, for messages.
 
     Raises:
         SourceError: As `PartialFit.of`.
     """
     whole: PartialFit | None = None
+    first_row = 0
     for chunk in slices(chunks):
         dropped = {} if whole is None else {n: h.dropped for n, h in whole.numbers.items()}
         part = PartialFit.of(chunk, config, first_row=first_row, coarseness=dropped)

@@ -41,56 +41,24 @@ def check_texts(texts: _Texts, config: DocumentsConfig) -> None:
 
 def check_parts(documents: pa.Table, source: str, config: DocumentsConfig) -> None:
     """Raise SourceError unless parts and labels are enough to train and to test on."""
-    parts, labels = documents["part"], documents["label"]
-    training = pc.equal(parts, "train")
-    if not pc.any(training).as_py():
+    if not pc.any(pc.equal(documents["part"], "train")).as_py():
         raise SourceError(
             f"{source} gives no training rows, only {summary(documents)}: correct the setting "
             "'parts' or the source"
         )
     if not config.has_labels:
         return
+    frame = documents.select(["label", "part"]).to_pandas()
+    pairs = frame[frame["label"].notna()].explode("label")
+    trained = set(pairs["label"][pairs["part"] == "train"].dropna())
     if config.multi_label:
-        _check_label_lists(documents, source, config)
-        return
-    trained = set(labels.filter(training).unique().to_pylist())
-    if len(trained) < 2:
+        _check_wanted(trained, source, config)
+    elif len(trained) < 2:
         raise SourceError(
             f"{source} has {len(trained)} label among its training rows, {sorted(trained)}: a "
             "classifier needs two, correct the settings 'labels' and 'parts' or the source"
         )
-    tested = set(labels.filter(pc.equal(parts, "test")).unique().to_pylist())
-    if not tested:
-        raise SourceError(
-            f"{source} gives no labelled test rows to score a classifier on, only "
-            f"{summary(documents)}: name them with 'split_column' and 'parts', or draw some from "
-            "the training rows, for example with `test: {method: random, fraction: 0.2}`"
-        )
-    if tested - trained:
-        raise SourceError(
-            f"{source} has the label {min(tested - trained)!r} in the test rows but in no training "
-            "row: correct the source"
-        )
-
-
-def _check_label_lists(documents: pa.Table, source: str, config: DocumentsConfig) -> None:
-    frame = documents.select(["label", "part"]).to_pandas()
-    pairs = frame[frame["label"].notna()].explode("label")
-    trained = set(pairs["label"][pairs["part"] == "train"].dropna())
     test = pairs[pairs["part"] == "test"]
-    wanted = set(config.labels.values() if isinstance(config.labels, Mapping) else config.labels)
-    if not isinstance(config.labels, Mapping):
-        wanted |= set(config.label_columns)
-    if not trained:
-        raise SourceError(
-            f"{source} has no label among its training rows: correct the settings of the labels "
-            "and 'parts', or the source"
-        )
-    if never := sorted(wanted - trained):
-        raise SourceError(
-            f"{source} has the label {never[0]!r} in no training row, so nothing can be learnt of "
-            "it: take it out of the settings, or correct the source"
-        )
     if test.empty:
         raise SourceError(
             f"{source} gives no labelled test rows to score a classifier on, only "
@@ -101,6 +69,22 @@ def _check_label_lists(documents: pa.Table, source: str, config: DocumentsConfig
         raise SourceError(
             f"{source} has the label {unseen[0]!r} in the test rows but in no training row: "
             "correct the source, or draw other test rows"
+        )
+
+
+def _check_wanted(trained: set[str], source: str, config: DocumentsConfig) -> None:
+    """Raise SourceError unless the training rows have all labels that are named."""
+    named = isinstance(config.labels, Mapping)
+    wanted = set(config.labels.values() if isinstance(config.labels, Mapping) else config.labels)
+    if not trained:
+        raise SourceError(
+            f"{source} has no label among its training rows: correct the settings of the labels "
+            "and 'parts', or the source"
+        )
+    if never := sorted((wanted if named else wanted | set(config.label_columns)) - trained):
+        raise SourceError(
+            f"{source} has the label {never[0]!r} in no training row, so nothing can be learnt of "
+            "it: take it out of the settings, or correct the source"
         )
 
 

@@ -48,7 +48,7 @@ def roc(predictions: pd.DataFrame, _: pd.DataFrame) -> go.Figure:
     if not is_multi_label(predictions):
         return kit.roc_figure(predictions)
     truth = values_of(predictions, TRUE).astype(bool)
-    figure = go.Figure(kit.chance())
+    figure = go.Figure(kit.diagonal("chance"))
     values = values_of(predictions, PROBABILITY)
     curves = {name: (truth[:, k], values[:, k]) for k, name in enumerate(labels_of(predictions))}
     kit.add_roc_curves(figure, curves)
@@ -156,13 +156,7 @@ def _label_f1(predictions: pd.DataFrame, scores: pd.DataFrame) -> go.Figure:
             go.Scatter(
                 x=own["value"],
                 y=np.arange(len(labels)) + shift,
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": own["high"] - own["value"],
-                    "arrayminus": own["value"] - own["low"],
-                    "thickness": 1.5,
-                },
+                error_x=kit.bars(own, thickness=1.5),
                 mode="markers",
                 marker={"color": colour, "size": 9},
                 name=NAMES[name],

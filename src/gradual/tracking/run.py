@@ -157,7 +157,7 @@ def _pages(search: Callable[..., Any], *args: Any, **options: Any) -> Iterator[A
         token = page.token or ""
 
 
-def log_params(params: Mapping[str, Any], prefix: str = "") -> None:
+def log_params(params: Mapping[str, Any]) -> None:
     """Log parameters to the active run, nested ones under dotted names (see `flatten`).
 
     A parameter that the run has already keeps its value: MLflow does not allow a change. A
@@ -170,7 +170,7 @@ def log_params(params: Mapping[str, Any], prefix: str = "") -> None:
         return
     from mlflow.entities import Param
 
-    new = {metric_name(name, prefix): text for name, text in flatten(params).items()}
+    new = {metric_name(name): text for name, text in flatten(params).items()}
     old = _client().get_run(run_id).data.params
     for name in sorted(new.keys() & old.keys()):
         if new[name] != old[name]:

@@ -117,7 +117,7 @@ def write_report(
         "headline": language_model_summary["headline"],
         "warnings": [],
         "notes": [WORDS_NOTE],
-        "language_model": language_model_summary,
+        "language_model": {"start": language_model_summary["start"]},
     }
     settings = {"language_model": dataclasses.asdict(config.root)}
     material = Material(
