@@ -15,7 +15,7 @@ from gradual.configuration.loader import ConfigLoader
 
 logger = logging.getLogger(__name__)
 
-ANSWERING = {"predict", "prediction"}  # tags of the nodes whose outputs somebody has asked for
+ANSWERING = {"predict", "prediction"}  # tags of the nodes that answer new rows
 
 
 class ConfigurationHook:
@@ -62,7 +62,7 @@ class TrackingHook:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Let the hook of `gradual.tracking` take part in this session."""
+        """Register the hook of `gradual.tracking` with the run's hooks."""
         if self._hook is None:
             from gradual.tracking import kedro_hook
 

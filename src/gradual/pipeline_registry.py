@@ -20,7 +20,7 @@ from gradual.configuration.loader import ConfigLoader
 from gradual.configuration.sources import Source
 from gradual.pipelines import Build
 
-# Where a pipeline reads another namespace's data Kedro suspects a slip.
+# Where a pipeline reads another namespace's data Kedro warns of a mistake.
 warnings.filterwarnings("ignore", "One or more dataset names contain '.'", UserWarning)
 
 _loader: ConfigLoader | None = None  # of the session that has been created last

@@ -119,7 +119,7 @@ def test_cold_start_stands_in_the_report(workspace: Path) -> None:
     asked = [f"new users, 10 items asked by {s}" for s in ("information", "entropy", "popularity")]
     assert {"", "new users, 3 ratings given", "new items", *asked} == set(scores["slice"])
     page = (folder / "report.html").read_text().replace("\u00a0", " ")
-    for words in ("new users, 3 ratings given", "new items", "What to ask a new user about"):
+    for words in ("new users, 3 ratings given", "new items", "Items to ask a new user about"):
         assert words in page
     output = workspace / "data/tiny/07_model_output/movielens"
     new_items = pd.read_parquet(output / "new_items.parquet")

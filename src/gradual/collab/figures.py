@@ -45,7 +45,7 @@ def components_figure(components: pd.DataFrame, named: int = 40) -> go.Figure | 
     figure.update_yaxes(title="second principal component")
     return finish(
         figure,
-        "What is liked by the same people",
+        "Items by the principal components of their vectors",
         f"{len(points):,} items by their vectors; the larger, the more ratings",
         height=720,
     )
@@ -92,7 +92,7 @@ def biases_figure(biases: pd.DataFrame, each: int = 12) -> go.Figure | None:
     figure.update_xaxes(title="item bias, before the sigmoid", zerolinecolor=GREY)
     return finish(
         figure,
-        "Most and least liked, whoever is asked",
+        "Items with the highest and the lowest bias",
         f"of {len(biases):,} items",
         height=150 + 24 * len(ends),
     )

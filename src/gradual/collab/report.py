@@ -110,8 +110,8 @@ def _against(verdict: Mapping[str, Any]) -> str:
 
 
 def ratings(material: Material) -> Section:
-    """How well it predicts ratings."""
-    title = "How well it predicts ratings"
+    """Errors of the predicted ratings."""
+    title = "Predicted ratings"
     summary = material.summary
     words = [*summary["notes"], *map(kit.Warning, summary["warnings"])]
     if not summary["verdicts"]["ratings"]:
@@ -122,12 +122,12 @@ def ratings(material: Material) -> Section:
 
 
 def lists(material: Material) -> Section | None:
-    """How good its lists are."""
+    """Quality of the lists."""
     if not material.summary["verdicts"]["lists"]:
         return None
     metrics = ("ndcg", "recall", "hit_rate", "coverage", "popularity_lift")
     return Section(
-        "How good its lists are",
+        "Lists of recommendations",
         [
             "A list is judged by what its user took that was held out. Popularity lift: how much "
             "more popular the listed items are than those the users took themselves.",
@@ -183,21 +183,21 @@ def examples(material: Material) -> Section:
         blocks.append(Heading(f"User {user}, {first['known']:,} ratings to learn from"))
         blocks.append(f"Liked best: {first['liked']}")
         blocks.append(Table(shown[["rank", "title", "score", "ratings"]]))
-    return Section("What it recommends", blocks)
+    return Section("Examples", blocks)
 
 
 def items(material: Material) -> Section:
-    """What it has learned about items: figures, and neighbours of the most rated ones."""
+    """What the model has learned about items: figures, and neighbours of the most rated ones."""
     similar = material.tables["similar_items"]
     near = (
         similar[similar["rank"] <= 5].groupby("title", sort=False)["similar_title"].agg(" · ".join)
     )
     table = near.head(8).rename("most similar").rename_axis("item").reset_index()
     return Section(
-        "What it has learned about items",
+        "Items",
         [
             *material.drawn("components", "biases"),
-            Heading("Items that are liked alike"),
+            Heading("Nearest neighbours by cosine"),
             Table(table),
         ],
     )
@@ -205,7 +205,7 @@ def items(material: Material) -> Section:
 
 def new_users_and_items(material: Material) -> Section:
     """How users and items are served that were not trained on, and what to ask them."""
-    title = "New users and items"
+    title = "Cold start: new users and items"
     slices = list(dict.fromkeys(material.scores["slice"][material.scores["slice"] != ""]))
     onboarding, new_items = material.tables["onboarding"], material.tables["new_items"]
     if not slices and onboarding.empty:
@@ -226,16 +226,16 @@ def new_users_and_items(material: Material) -> Section:
             lambda titles: " · ".join(titles.head(10))
         )
         table = asked.rename("items").reset_index()
-        blocks += [Heading("What to ask a new user about"), Table(table)]
+        blocks += [Heading("Items to ask a new user about"), Table(table)]
     if len(new_items):
         best = new_items.loc[new_items["rank"] == 1, ["item", "title", "expected"]].head(10)
-        blocks += [Heading("Items that nobody in the training ratings has rated"), Table(best)]
+        blocks += [Heading("New items, by expected rating"), Table(best)]
     return Section(title, blocks)
 
 
 def training(material: Material) -> Section:
-    """How it was trained."""
-    return Section("How it was trained", material.drawn("training"))
+    """Loss by epoch."""
+    return Section("Training", material.drawn("training"))
 
 
 def settings(material: Material) -> Section:

@@ -56,7 +56,7 @@ def check_parameters(loader: ConfigLoader, pipelines: Pipelines, chosen: Iterabl
             for group, node in groups.items()
             if group not in parameters[name]
         ]
-    if not problems:  # a misspelt group is told once
+    if not problems:  # a misspelt group is one problem, not two
         problems += _bad_values(wanted, parameters)
     if problems:
         raise ConfigurationError("\n".join(dict.fromkeys(problems)))
@@ -135,10 +135,10 @@ def _bad_values(pipelines: Iterable[Pipeline], parameters: Mapping[str, Any]) ->
             TypeAdapter(annotation).validate_python(value)
         except ValidationError as error:
             for each in error.errors():
-                yield _told(key, annotation, each)
+                yield _problem(key, annotation, each)
 
 
-def _told(key: str, annotation: Any, error: Mapping[str, Any]) -> str:
+def _problem(key: str, annotation: Any, error: Mapping[str, Any]) -> str:
     place = ".".join([key, *map(str, error["loc"])])
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         fields = _fields(annotation, error["loc"][:-1])

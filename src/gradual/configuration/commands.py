@@ -26,7 +26,7 @@ logger = logging.getLogger("gradual")
 LOGS = Path("logs")
 
 
-def told(callback: Callable[..., Any]) -> Callable[..., Any]:
+def reported(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Return the command with its errors as one message at the end of the log.
 
     The traceback goes to a file that the message names; the exit status is 1.
@@ -73,7 +73,7 @@ def _keep_traceback(error: BaseException) -> Path:
 
 
 run = copy.copy(kedro_commands.run)
-run.callback = told(cast("Callable[..., Any]", kedro_commands.run.callback))
+run.callback = reported(cast("Callable[..., Any]", kedro_commands.run.callback))
 
 
 @click.group()
@@ -85,7 +85,7 @@ def gradual() -> None:
 @click.argument("source")
 @env_option
 @click.pass_obj
-@told
+@reported
 def show(metadata: ProjectMetadata, source: str, env: str | None) -> None:
     r"""Print what becomes of a SOURCE: its pipelines, parameters and files.
 

@@ -19,7 +19,7 @@ class JSONDataset(AtomicFileDataset[Any, Any]):
     """Metrics, reports and other small structures as indented JSON (UTF-8).
 
     Dataclasses, pydantic models, mappings, sequences, sets (sorted), numpy scalars and arrays,
-    paths and dates may be saved; plain dicts, lists, strings and numbers come back. A number that
+    paths and dates may be saved; dicts, lists, strings and numbers come back. A number that
     is not finite becomes null, since JSON has no word for it.
 
     Examples:
@@ -41,7 +41,7 @@ class JSONDataset(AtomicFileDataset[Any, Any]):
         return json.loads(path.read_text(encoding="utf-8"))
 
     def _write(self, data: Any, path: Path) -> None:
-        text = json.dumps(_plain(data, "$"), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(_json(data, "$"), indent=2, ensure_ascii=False, allow_nan=False)
         path.write_text(text + "\n", encoding="utf-8")
 
     def preview(self) -> JSONPreview:
@@ -49,7 +49,7 @@ class JSONDataset(AtomicFileDataset[Any, Any]):
         return JSONPreview(Path(self._get_load_path()).read_text(encoding="utf-8"))
 
 
-def _plain(value: Any, where: str) -> Any:
+def _json(value: Any, where: str) -> Any:
     """`value` in JSON's own types; `where` is its JSON path, for the error."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
@@ -59,15 +59,15 @@ def _plain(value: Any, where: str) -> Any:
         return value if math.isfinite(value) else None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
-        return {f.name: _plain(getattr(value, f.name), f"{where}.{f.name}") for f in fields}
+        return {f.name: _json(getattr(value, f.name), f"{where}.{f.name}") for f in fields}
     if isinstance(value, BaseModel):
-        return _plain(value.model_dump(), where)
+        return _json(value.model_dump(), where)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
+        return {str(key): _json(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, Set):
         value = sorted(value)
     if isinstance(value, list | tuple):
-        return [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return [_json(item, f"{where}[{i}]") for i, item in enumerate(value)]
     if isinstance(value, PurePath):
         return value.as_posix()
     if isinstance(value, datetime.date | datetime.time):

@@ -57,10 +57,10 @@ class RecommenderModel(Model):
         known = self.recommender
         asked = self.predict(frame)
         users, items = known.user_ids.encode(asked["user"]), known.item_ids.encode(asked["item"])
-        nobody = np.zeros_like(users)
-        average = known.score_numbers(nobody, nobody).astype(np.float64)
-        user = known.score_numbers(users, nobody) - average
-        item = known.score_numbers(nobody, items) - average
+        unknown = np.zeros_like(users)
+        average = known.score_numbers(unknown, unknown).astype(np.float64)
+        user = known.score_numbers(users, unknown) - average
+        item = known.score_numbers(unknown, items) - average
         taste = known.score_numbers(users, items) - average - user - item
         splits = {"average": average, "user bias": user, "item bias": item, "taste": taste}
         about = asked[["row", "user", "item", "title"]]

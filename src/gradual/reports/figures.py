@@ -335,7 +335,7 @@ def coverage_figure(predictions: pd.DataFrame, abstain_below: float | None = Non
     figure.update_xaxes(tickformat=".0%")
     figure.update_yaxes(title="accuracy of the answers", tickformat=".0%")
     subtitle = f"{len(predictions):,} test rows, the surest first"
-    return finish(figure, "Accuracy of the surest answers", subtitle)
+    return finish(figure, "Accuracy by coverage", subtitle)
 
 
 def probability_figure(predictions: pd.DataFrame, positive: str | None = None) -> go.Figure:
@@ -374,7 +374,7 @@ def probability_figure(predictions: pd.DataFrame, positive: str | None = None) -
     figure.update_layout(barmode="stack", bargap=0.02)
     figure.update_xaxes(title=what, range=[0, 1])
     figure.update_yaxes(title="rows")
-    return finish(figure, "How sure the model is", f"{len(predictions):,} test rows")
+    return finish(figure, "Predicted probabilities", f"{len(predictions):,} test rows")
 
 
 def comparison_figure(

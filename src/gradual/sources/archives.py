@@ -106,7 +106,7 @@ def read_members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[st
         ) from error
 
 
-def _checked_name(path: Path, name: str, *, plain: bool) -> str:
+def _checked_name(path: Path, name: str, *, regular: bool) -> str:
     """The member's path, if it is one that an unpacking tool could trust."""
     climbs = ".." in re.split(r"[/\\]", name)
     if climbs or name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name):
@@ -114,7 +114,7 @@ def _checked_name(path: Path, name: str, *, plain: bool) -> str:
             f"{path} holds the member {name!r}, which would escape its folder: such an archive is "
             "not to be trusted, replace it by a good copy"
         )
-    if not plain:
+    if not regular:
         raise SourceError(
             f"{path} holds the member {name!r}, a link or device, which may lead out of its "
             "folder: such an archive is not to be trusted, replace it by a good copy"
@@ -162,7 +162,7 @@ def _tar_members(
     ):
         while (member := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
-            name = _checked_name(path, member.name, plain=member.isfile() or member.isdir())
+            name = _checked_name(path, member.name, regular=member.isfile() or member.isdir())
             if member.isfile() and wanted(name):
                 content = archive.extractfile(member)
                 yield name, content.read() if content else b""
@@ -179,8 +179,8 @@ def _zip_members(
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
             kind = stat.S_IFMT(member.external_attr >> 16)
-            plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
-            name = _checked_name(path, member.filename, plain=plain)
+            regular = kind in (0, stat.S_IFREG, stat.S_IFDIR)
+            name = _checked_name(path, member.filename, regular=regular)
             if member.is_dir() or not wanted(name):
                 continue
             if member.flag_bits & 1:

@@ -154,14 +154,14 @@ def _texts(values: pa.Array, text: TextConfig) -> tuple[pa.Array, str]:
 
 def _number_texts(values: pa.Array) -> tuple[pa.Array, str]:
     """Numbers as texts: a whole one as an integer is written, not-a-number as missing."""
-    plain = values.to_numpy(zero_copy_only=False).astype(np.float64)
-    texts = pc.if_else(pa.array(np.isnan(plain)), None, values.cast(pa.string()))
-    whole = (plain == np.floor(plain)) & (np.abs(plain) < 2.0**63)
-    integers = pa.array(np.where(whole, plain, 0).astype(np.int64)).cast(pa.string())
+    numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
+    texts = pc.if_else(pa.array(np.isnan(numbers)), None, values.cast(pa.string()))
+    whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < 2.0**63)
+    integers = pa.array(np.where(whole, numbers, 0).astype(np.int64)).cast(pa.string())
     texts = pc.if_else(pa.array(whole), integers, texts)
     if texts.null_count == len(texts):
         return texts, "null"
-    return texts, "integer" if (whole | np.isnan(plain)).all() else "number"
+    return texts, "integer" if (whole | np.isnan(numbers)).all() else "number"
 
 
 def _cleaned(texts: pa.Array, text: TextConfig) -> pa.Array:
@@ -207,11 +207,11 @@ def as_number_array(values: pa.Array, name: str, text: TextConfig, first_row: in
     numbers = values.cast(pa.float64())
     extremes = pc.min_max(numbers).as_py()  # of NaN and numbers, those of the numbers
     if any(abs(number) > LARGEST for number in extremes.values() if number is not None):
-        plain = numbers.to_numpy(zero_copy_only=False)
-        row = int(np.flatnonzero(np.abs(plain) > LARGEST)[0])
-        what = "an infinite number" if np.isinf(plain[row]) else "a number beyond float32"
+        dense = numbers.to_numpy(zero_copy_only=False)
+        row = int(np.flatnonzero(np.abs(dense) > LARGEST)[0])
+        what = "an infinite number" if np.isinf(dense[row]) else "a number beyond float32"
         raise SourceError(
-            f"row {first_row + row} (the first is 0) has {plain[row]} in the column {name!r}, "
+            f"row {first_row + row} (the first is 0) has {dense[row]} in the column {name!r}, "
             f"{what}: replace it, or leave the value out"
         )
     return numbers

@@ -131,7 +131,7 @@ def separation(found: Findings) -> go.Figure:
         )
     figure.update_xaxes(title=f"error of {name}, at most", range=[0, limit or 1.0])
     figure.update_yaxes(title="share of the rows", tickformat=".0%", range=[-0.02, 1.02])
-    return finish(figure, "How often within how much", f"{len(predictions):,} test rows")
+    return finish(figure, "Error tolerance (REC curve)", f"{len(predictions):,} test rows")
 
 
 def calibration(found: Findings, bins: int = 10) -> go.Figure:
@@ -167,7 +167,7 @@ def calibration(found: Findings, bins: int = 10) -> go.Figure:
 
 
 def spread(found: Findings) -> go.Figure:
-    """How sure the model is of right and wrong rows, or its errors against its predictions."""
+    """Probabilities of right and wrong rows, or errors against its predictions."""
     name, predictions = found.regression, found.predictions
     if name is None:
         return kit.probability_figure(predictions)
@@ -229,7 +229,7 @@ def importance(found: Findings, columns: int = 25) -> go.Figure:
         f"of {first['repeats']} shuffles"
     )
     height = max(HEIGHT - 60, 24 * len(shown) + 190)
-    return finish(figure, "Which columns the model needs", subtitle, height)
+    return finish(figure, "Permutation importance", subtitle, height)
 
 
 def dependence(found: Findings) -> go.Figure | None:
@@ -288,7 +288,7 @@ def dependence(found: Findings) -> go.Figure | None:
     margin = 0.05 * (spread.max() - spread.min() or 1.0)
     figure.update_yaxes(range=[spread.min() - margin, spread.max() + margin])
     subtitle = f"mean prediction: {what} · shade and bars: quartiles of the rows"
-    return _finish_grid(figure, "What the values do (partial dependence)", subtitle)
+    return _finish_grid(figure, "Partial dependence", subtitle)
 
 
 def embeddings(found: Findings) -> go.Figure | None:

@@ -170,11 +170,11 @@ class PartialFit:
 
         def numbers_of(name: str) -> Histogram:
             numbers = as_number_array(columns[name], name, config.text, first_row)
-            plain = numbers.drop_null().to_numpy()
-            gaps = np.isnan(plain)
+            known = numbers.drop_null().to_numpy()
+            gaps = np.isnan(known)
             if gaps.any():
-                plain = plain[~gaps]
-            return Histogram.of(plain, (coarseness or {}).get(name, 0))
+                known = known[~gaps]
+            return Histogram.of(known, (coarseness or {}).get(name, 0))
 
         with _mapping(table.num_rows) as each:
             levels = each(levels_of, config.categorical)

@@ -49,7 +49,7 @@ def predictions(m: Material) -> Section:
 def insight(m: Material) -> Section:
     """What the kept model, and the net's embeddings, have learned."""
     drawn = m.drawn("importance", "dependence", "embeddings")
-    return Section("What the model has learned", drawn)
+    return Section("Interpretation", drawn)
 
 
 def worst_rows(m: Material) -> Section:
@@ -58,7 +58,7 @@ def worst_rows(m: Material) -> Section:
         "The rows with the highest loss, with all that the model saw of them. An error in the data "
         "often shows here first."
     )
-    return Section("Most wrong rows", [words, Table(m.tables["worst_rows"])])
+    return Section("Rows with the highest loss", [words, Table(m.tables["worst_rows"])])
 
 
 def training(m: Material) -> Section:

@@ -44,7 +44,7 @@ class ServingConfig(Settings):
 
 
 def baseline_bundle(baseline: Baseline) -> Bundle:
-    """Store a fitted baseline as plain arrays.
+    """Store a fitted baseline as arrays.
 
     Returns:
         A bundle that `StoredBaseline.from_bundle` reads. Trees are packed (see

@@ -1,4 +1,4 @@
-"""Fitted trees of scikit-learn as plain arrays, so that a model of trees is stored without pickle.
+"""Fitted trees of scikit-learn as arrays, so that a model of trees is stored without pickle.
 
 All trees of a forest, or of gradient boosting, stand one after the other in the same arrays. A row
 walks down all of them at once:

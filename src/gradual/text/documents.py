@@ -322,7 +322,7 @@ def _written_labels(table: pa.Table, config: DocumentsConfig, name: str) -> pa.C
         return pc.utf8_trim_whitespace(labels) if labels is not None and config.strip else labels
     except pa.ArrowNotImplementedError as error:
         raise SourceError(
-            f"the label column of {name} holds no plain values ({error}): if it holds lists of "
+            f"the label column of {name} holds no single values ({error}): if it holds lists of "
             "labels, set label_separator"
         ) from error
     except ValueError as error:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_VALUE = 500
-"""Characters of a logged parameter; MLflow takes 6,000, which nobody can compare in a table."""
+"""Characters of a logged parameter; MLflow takes 6,000, which are too many for a table."""
 
 # Limits of MLflow's log-batch call (mlflow.utils.validation), by entity.
 _METRICS_PER_BATCH = 1000
@@ -136,7 +136,7 @@ def count_looks(fingerprint: str) -> int:
     """
     run_id = active_run_id()
     if run_id is None:
-        logger.debug("No active MLflow run: nobody counts who looks at the test rows.")
+        logger.debug("No active MLflow run: looks at the test rows are not counted.")
         return 1
     from mlflow.entities import ViewType
 
@@ -236,7 +236,7 @@ def flatten(params: Mapping[str, Any]) -> dict[str, str]:
     """Nested parameters as text by dotted name.
 
     Pydantic models, dataclasses and mappings become one name per field, lists of those one per
-    position (`training.phases.0.lr`); a list of plain values stays together (`[0.95, 0.85]`).
+    position (`training.phases.0.lr`); a list of values stays together (`[0.95, 0.85]`).
     A value longer than `MAX_VALUE` characters is cut and ends in "…".
     """
     flat: dict[str, str] = {}

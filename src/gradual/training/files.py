@@ -117,7 +117,9 @@ def to_json_types(obj: Any, *, identity: bool = False) -> Any:
         return [to_json_types(value, identity=identity) for value in obj]
     if obj is None or isinstance(obj, str | bool | int | float):
         return obj
-    raise TypeError(f"{type(obj).__name__} is not JSON: convert {obj!r:.80} to a plain value.")
+    raise TypeError(
+        f"{type(obj).__name__} is not JSON: convert {obj!r:.80} to a string, number, list or dict."
+    )
 
 
 def from_json_types(kind: Any, data: Any) -> Any:

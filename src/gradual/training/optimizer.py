@@ -126,10 +126,10 @@ class Optimizer:
             if rows := [tables[p] for p in group if p.requires_grad and p in tables]:
                 adamw = RowAdamW(rows, config.weight_decay, config.beta2, config.eps)
                 self._rows.append((rate, adamw))
-            plain = {p for p in live if p.ndim <= 1 or p in norms}
+            undecayed = {p for p in live if p.ndim <= 1 or p in norms}
             for decay, members in (
-                (config.weight_decay, [p for p in live if p not in plain]),
-                (0.0, [p for p in live if p in plain]),
+                (config.weight_decay, [p for p in live if p not in undecayed]),
+                (0.0, [p for p in live if p in undecayed]),
             ):
                 if members:
                     settings.append({"params": members, "lr": rate, "weight_decay": decay})
