@@ -22,7 +22,10 @@ from gradual.text.awd_lstm import AWDLSTMConfig
 from gradual.text.classifier import ClassifierConfig, train_classifier
 from gradual.text.corpus import numericalize
 from gradual.text.ensemble import ensemble_bundle
+from gradual.text.labels import encode_labels
 from gradual.text.language_model import LanguageModelConfig, train_language_model
+from gradual.text.ngrams import fit_ngrams
+from gradual.text.stacking import served_bundle
 from gradual.text.tokenizer import TokenizerConfig, tokenize
 from gradual.text.vocabulary import VocabularyConfig, build_vocabulary
 from gradual.training.bundle import Bundle
@@ -32,11 +35,18 @@ from gradual.training.files import to_json_types
 KINDS = (
     "text_classifier",
     "text_ensemble",
+    "text_ngrams",
+    "text_stack",
     "language_model",
     "tabular",
     "tabular_baseline",
     "collab",
 )
+STACK = {
+    "served": "stack",
+    "weights": {"net": 0.4, "ngrams": 0.7},
+    "decision": {"abstain_below": None},
+}
 NET = AWDLSTMConfig(embedding_size=16, hidden_size=16, layers=1)
 
 
@@ -55,6 +65,8 @@ def bundle_of(kind: str) -> Bundle:
     return {
         "text_classifier": classifier,
         "text_ensemble": lambda: ensemble_bundle([classifier(), classifier(backwards=True)]),
+        "text_ngrams": ngrams,
+        "text_stack": lambda: served_bundle(classifier(), ngrams(), STACK),
         "language_model": language_model,
         "tabular": net,
         "tabular_baseline": baseline,
@@ -73,11 +85,22 @@ def questions(kind: str) -> pd.DataFrame:
     return people().select(["job", "age", "hired"]).slice(0, 2).to_pandas()
 
 
-@cache
-def classifier(*, backwards: bool = False) -> Bundle:
+def reviews() -> tuple[list[str], np.ndarray]:
     ends = ("", ", don't you think?", " about 3 people")
     texts = [f"A {'fine' if i % 2 else 'dull'} film{ends[i % 3]}" for i in range(48)]
-    labels = np.array(["positive" if i % 2 else "negative" for i in range(48)], dtype=object)
+    return texts, np.array(["positive" if i % 2 else "negative" for i in range(48)], dtype=object)
+
+
+@cache
+def ngrams() -> Bundle:
+    texts, labels = reviews()
+    rows = np.arange(len(texts))
+    return fit_ngrams(texts, encode_labels(labels, rows, rows), rows)
+
+
+@cache
+def classifier(*, backwards: bool = False) -> Bundle:
+    texts, labels = reviews()
     config = TokenizerConfig(workers=1, backwards=backwards)
     tokens = tokenize([texts], config)
     rows = np.ones(len(texts), bool)

@@ -25,7 +25,7 @@ from gradual.text.classifier import ClassifierConfig, predict_probabilities, tra
 from gradual.text.corpus import Corpus, numericalize
 from gradual.text.labels import encode_labels
 from gradual.text.language_model import LanguageModelConfig, train_language_model
-from gradual.text.ngrams import fit_predict
+from gradual.text.ngrams import TextNgrams, fit_ngrams
 from gradual.text.tokenizer import TokenizerConfig, tokenize
 from gradual.text.vocabulary import Vocabulary, VocabularyConfig, build_vocabulary
 from gradual.training.config import Phase, TrainingConfig
@@ -109,7 +109,8 @@ def run(seeds: list[int], folder: Path = SAMPLE) -> pd.DataFrame:
 
     learnt, test = np.flatnonzero(sample.train | sample.valid), np.flatnonzero(sample.test)
     targets = encode_labels(sample.labels, learnt, test)
-    baseline = accuracy(fit_predict(sample.texts, targets, learnt, test))
+    ngrams = TextNgrams.from_bundle(fit_ngrams(sample.texts, targets, learnt))
+    baseline = accuracy(ngrams.probabilities([sample.texts[row] for row in test]))
     rows = []
     for seed in seeds:
         config = replace(LANGUAGE_MODEL, training=replace(LANGUAGE_MODEL.training, seed=seed))

@@ -14,14 +14,16 @@ from gradual.collab.recommender import Recommender
 from gradual.models import KINDS as TABLE
 from gradual.models import Model, model_of, with_settings
 from gradual.models.model import class_of
+from gradual.text.bundles import members_of
 from gradual.text.classifier import TextClassifier
-from gradual.text.ensemble import members_of
 from gradual.text.generation import GenerationConfig, generate, generate_words
 from gradual.training.bundle import Bundle, BundleError, save_bundle
 
 PREDICTED = {
     "text_classifier": ["label", "probability_negative", "probability_positive"],
     "text_ensemble": ["label", "probability_negative", "probability_positive"],
+    "text_ngrams": ["label", "probability_negative", "probability_positive"],
+    "text_stack": ["label", "probability_negative", "probability_positive"],
     "language_model": ["text"],
     "tabular": ["label", "probability_no", "probability_yes"],
     "tabular_baseline": ["label", "probability_no", "probability_yes"],
@@ -152,7 +154,7 @@ def test_a_language_model_writes_as_it_is_told() -> None:
 
 def test_an_ensemble_is_one_bundle_that_gives_back_its_members() -> None:
     bundle = bundle_of("text_ensemble")
-    members = members_of(bundle)
+    members = members_of(bundle, "text_ensemble")
     assert members[0] == bundle_of("text_classifier")
     texts = questions("text_ensemble")
     each = [TextClassifier.from_bundle(m, device="cpu").predict(texts) for m in members]
@@ -163,7 +165,7 @@ def test_an_ensemble_is_one_bundle_that_gives_back_its_members() -> None:
 # -- why ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["text_classifier", "text_ensemble"])
+@pytest.mark.parametrize("kind", ["text_classifier", "text_ensemble", "text_ngrams", "text_stack"])
 def test_the_word_that_decides_falls_most_when_it_is_left_out(kind: str) -> None:
     found = model(kind)
     text = "A fine film"

@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
+import gradual
+from gradual.results.predictions import probabilities_of
 from gradual.results.table import value_of
-from gradual.text.classifier import TextClassifier
 from gradual.text.figures import FIGURES
 from gradual.training.bundle import load_bundle
 from gradual.training.files import sha256_file
@@ -64,6 +65,25 @@ def test_metrics_name_rows_interval_and_baseline(tiny: Path) -> None:
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["looks"] == 1
     assert summary["language_model"]["start"] == {"from": "random"}
+
+
+def test_what_validation_rows_choose_is_served(tiny: Path) -> None:
+    data = tiny / "data/tiny"
+    choice = json.loads((data / "07_model_output/imdb/choice.json").read_text())
+    assert choice["rows"] == 80
+    losses = choice["log_loss"]
+    assert losses[choice["served"]] == min(losses.values())
+    scores = pd.read_parquet(data / "08_reporting/imdb/scores.parquet")
+    for name, model in (("net", "classifier"), ("ngrams", "ngrams"), ("stack", "stack")):
+        assert abs(value_of(scores, model, "log_loss", "valid")["value"] - losses[name]) < 1e-6
+        assert value_of(scores, model, "accuracy")["rows"] == 200
+    predictions = pd.read_parquet(data / "07_model_output/imdb/predictions.parquet")
+    model = gradual.load(data / "06_models/imdb/served.safetensors")
+    answers = model.predict(predictions["text"].tolist())
+    scored = probabilities_of(predictions)
+    assert abs(answers["probability_positive"] - scored[:, 1]).max() < 1e-5
+    report = (data / "08_reporting/imdb/report.html").read_text()
+    assert "on the 80 validation rows" in report
 
 
 def test_the_run_is_in_mlflow_with_parameters_epochs_and_model(tiny: Path) -> None:
@@ -132,9 +152,9 @@ def test_a_file_of_new_texts_is_answered(tiny: Path, kedro: Kedro) -> None:
     assert answers["row"].tolist() == list(range(1, 61))
     assert set(answers["label"].dropna()) <= {"negative", "positive"}
     assert answers.isna().any(axis=1).tolist() == [False] * 59 + [True]
-    classifier = load_bundle(data / "06_models/imdb/classifier.safetensors")
     texts = pd.read_csv(tiny / "data/01_raw/imdb_sample/new.csv")["text"].dropna()
-    served = TextClassifier.from_bundle(classifier).predict(texts.tolist())
+    model = gradual.load(data / "06_models/imdb/served.safetensors")
+    served = model.predict(texts.tolist())
     assert answers["label"].dropna().tolist() == served["label"].tolist()
     assert "Classified texts" in (data / "08_reporting/imdb/new_rows_report.html").read_text()
 

@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_sco
 from text_tables import LABELS, ROWS, labels_predictions, predictions
 
 from gradual.results.table import COLUMNS, means, value_of
+from gradual.text.classifier import ClassifierConfig
 from gradual.text.language_model import WordAnswers
 from gradual.text.metrics import (
     ANSWERED,
@@ -20,6 +21,7 @@ from gradual.text.metrics import (
     words_headline,
 )
 from gradual.text.predictions import PREDICTED, PROBABILITY, TRUE, average_predictions, values_of
+from gradual.text.stacking import serve
 
 
 def test_a_classifier_stands_beside_n_grams_and_the_most_frequent_label() -> None:
@@ -57,13 +59,13 @@ def test_answers_are_counted_where_the_classifier_may_not_tell() -> None:
 def test_three_scores_stand_beside_the_baseline_with_paired_differences() -> None:
     table = average_predictions(predictions(0), predictions(1))
     scored, rows = score_predictions(table, source="s", part="test", model="ensemble")
-    for name in ("forward", "backward"):
-        assert value_of(rows, name, "accuracy")["value"] == table[f"{name}_correct"].mean()
+    for seed, name in enumerate(("forward", "backward")):
+        assert value_of(rows, name, "accuracy")["value"] == predictions(seed)["correct"].mean()
     summary = summarise(scored, rows, model="ensemble", reads_test_texts=True, looks=3)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     gap = summary["verdict"]["against"]["forward"]
     assert gap["difference"] == pytest.approx(
-        table["correct"].mean() - table["forward_correct"].mean()
+        table["correct"].mean() - predictions(0)["correct"].mean()
     )
     assert gap["low"] <= gap["difference"] <= gap["high"]
     for text in ("Accuracy ", "Forward ", "Backward ", "n-grams ", " points of accuracy ["):
@@ -74,6 +76,33 @@ def test_three_scores_stand_beside_the_baseline_with_paired_differences() -> Non
     alone = average_predictions(predictions(0, baseline=False), predictions(1, baseline=False))
     _, rows = score_predictions(alone, source="s", part="test", model="ensemble")
     assert set(rows["model"]) == {"ensemble", "forward", "backward"}
+
+
+def test_the_served_model_leads_and_what_chose_it_is_said() -> None:
+    config = ClassifierConfig(serve="stack")
+    test, valid, choice = serve(predictions(0), predictions(1), config, decision={})
+    scored, rows = score_predictions(test, source="s", part="test", model="stack")
+    on_valid, _ = score_predictions(valid, source="s", part="valid", model="stack")
+    summary = summarise(
+        scored, rows, model="stack", on_valid=on_valid, choice=dataclasses.asdict(choice)
+    )
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert summary["verdict"]["winner"] == "stack"
+    assert set(summary["verdict"]["against"]) == {"classifier", "ngrams"}
+    both = [predictions(0)[name].mean() for name in ("correct", "baseline_correct")]
+    gap = summary["net"]["against"]["ngrams"]["difference"]
+    assert gap == pytest.approx(both[0] - both[1])
+    for text in (
+        "Stack: Accuracy ",
+        "; Classifier ",
+        "Classifier against n-grams: ",
+        f"Stack is served as asked: log loss on the {ROWS} validation rows",
+    ):
+        assert text in summary["headline"]
+    assert f"to the powers {choice.weights['net']:.2f} and" in " ".join(summary["notes"])
+    chosen = dataclasses.asdict(dataclasses.replace(choice, asked="auto"))
+    summary = summarise(scored, rows, model="stack", on_valid=on_valid, choice=chosen)
+    assert "Stack has the lowest log loss on the" in summary["headline"]
 
 
 def test_scores_of_labels_are_scikit_learns() -> None:

@@ -25,7 +25,7 @@ def reviews() -> tuple[list[str], np.ndarray]:
 
 def test_it_learns_what_words_say(reviews: tuple[list[str], np.ndarray]) -> None:
     texts, labels = reviews
-    answers = ngram_answers(texts, labels, PARTS)
+    answers, _ = ngram_answers(texts, labels, PARTS)
     assert answers["row"].tolist() == list(range(80, 119))
     assert answers["part"].tolist() == PARTS[80:119].tolist()
     found = answers[["negative", "positive"]]
@@ -35,10 +35,10 @@ def test_it_learns_what_words_say(reviews: tuple[list[str], np.ndarray]) -> None
 
 def test_it_sees_nothing_but_the_training_rows(reviews: tuple[list[str], np.ndarray]) -> None:
     texts, labels = reviews
-    answers = ngram_answers(texts, labels, PARTS)
+    answers, _ = ngram_answers(texts, labels, PARTS)
     others = [*texts[:81], *["something else entirely"] * 39]
     hidden = np.array([*labels[:81], *["negative"] * 39], dtype=object)
-    pd.testing.assert_frame_equal(ngram_answers(others, hidden, PARTS).head(1), answers.head(1))
+    pd.testing.assert_frame_equal(ngram_answers(others, hidden, PARTS)[0].head(1), answers.head(1))
 
 
 def test_each_label_is_learnt_and_constants_have_their_share() -> None:
@@ -46,7 +46,7 @@ def test_each_label_is_learnt_and_constants_have_their_share() -> None:
     names = ("red", "sun", "always")
     flags = np.array([[i % 2 == 1, i % 3 > 0, True] for i in range(N)])
     labels = as_array([[n for n, has in zip(names, row, strict=True) if has] for row in flags])
-    answers = ngram_answers(texts, labels, PARTS)
+    answers, _ = ngram_answers(texts, labels, PARTS)
     assert ((answers[["red", "sun"]].to_numpy() > 0.5) == flags[80:119, :2]).all()
     assert (answers["always"] == 1).all()
 
@@ -56,10 +56,14 @@ def test_nothing_is_fitted_again_while_nothing_changes(
 ) -> None:
     texts, labels = reviews
     store, fits = BundleStore(tmp_path / "rivals"), []
-    fit = ngrams._fit
-    monkeypatch.setattr(ngrams, "_fit", lambda *args: fits.append(1) or fit(*args))
-    first = ngram_answers(texts, labels, PARTS, store=store)
-    pd.testing.assert_frame_equal(ngram_answers(texts, labels, PARTS, store=store), first)
+    fit = ngrams.fit_terms
+    monkeypatch.setattr(
+        ngrams, "fit_terms", lambda *args, **settings: fits.append(1) or fit(*args, **settings)
+    )
+    first, bundle = ngram_answers(texts, labels, PARTS, store=store)
+    answers, again = ngram_answers(texts, labels, PARTS, store=store)
+    pd.testing.assert_frame_equal(answers, first)
+    assert again.hash == bundle.hash
     assert len(fits) == 1
     changed_texts = [texts[0] + " indeed", *texts[1:]]
     changed_labels = labels.copy()
@@ -80,7 +84,7 @@ def test_refitting_answers_the_test_rows_from_all_others(
     reviews: tuple[list[str], np.ndarray],
 ) -> None:
     texts, labels = reviews
-    once, twice = (ngram_answers(texts, labels, PARTS, refit=refit) for refit in (False, True))
+    once, twice = (ngram_answers(texts, labels, PARTS, refit=refit)[0] for refit in (False, True))
     valid = once["part"] == "valid"
     pd.testing.assert_frame_equal(once[valid], twice[valid])
     assert not np.allclose(once.loc[~valid, "positive"], twice.loc[~valid, "positive"])
@@ -89,6 +93,6 @@ def test_refitting_answers_the_test_rows_from_all_others(
 def test_texts_without_a_frequent_word_give_a_constant(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     texts, labels = [f"w{i}" for i in range(N)], np.array(["a", "b", "b"] * 40, dtype=object)
-    answers = ngram_answers(texts, labels, PARTS)
+    answers, _ = ngram_answers(texts, labels, PARTS)
     np.testing.assert_allclose(answers["b"], np.mean(labels[:80] == "b"))
     assert "no word is frequent enough" in caplog.text

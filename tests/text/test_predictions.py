@@ -6,6 +6,7 @@ import pytest
 from text_tables import ROWS, labels_predictions, predictions
 
 from gradual.results.predictions import MOST_RIGHT, MOST_WRONG
+from gradual.text.classifier import ClassifierConfig
 from gradual.text.labels import as_array
 from gradual.text.predictions import (
     average_predictions,
@@ -15,7 +16,9 @@ from gradual.text.predictions import (
     labels_table,
     predict_parts,
     rows_fingerprint,
+    served_model,
 )
+from gradual.text.stacking import serve
 from gradual.training.bundle import Bundle
 
 
@@ -103,9 +106,18 @@ def test_probabilities_are_averaged_and_members_kept() -> None:
     np.testing.assert_allclose(averaged["probability_yes"], mean)
     assert averaged["predicted"].tolist() == ["yes" if p > 0.5 else "no" for p in mean]
     assert averaged["forward_probability_no"].equals(forward["probability_no"])
-    assert averaged["backward_correct"].equals(backward["correct"])
+    assert averaged["backward_probability_yes"].equals(backward["probability_yes"])
     for column in ("row", "source", "label", "text", "baseline_probability_yes"):
         assert averaged[column].equals(forward[column]), column
+
+
+def test_classifiers_are_averaged_whatever_was_served() -> None:
+    config = ClassifierConfig(serve="ngrams")
+    tables = [serve(predictions(seed), predictions(9), config)[0] for seed in (0, 1)]
+    assert [served_model(table) for table in tables] == ["ngrams", "ngrams"]
+    averaged = average_predictions(*tables)
+    expected = average_predictions(predictions(0), predictions(1))
+    pd.testing.assert_frame_equal(averaged, expected)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from gradual.training.bundle import Bundle, BundleError
 #: The class of each kind of bundle. Only these names are ever imported for a bundle.
 KINDS = {
     "text_classifier": "gradual.models.texts:ClassifierModel",
-    "text_ensemble": "gradual.models.texts:EnsembleModel",
+    "text_ensemble": "gradual.models.texts:ClassifierModel",
+    "text_ngrams": "gradual.models.texts:ClassifierModel",
+    "text_stack": "gradual.models.texts:ClassifierModel",
     "language_model": "gradual.models.texts:WriterModel",
     "tabular": "gradual.models.tables:NetModel",
     "tabular_baseline": "gradual.models.tables:BaselineModel",

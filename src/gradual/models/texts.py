@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gradual.models.model import Model
-from gradual.text.bundles import tokenizer_of
-from gradual.text.classifier import TextClassifier
-from gradual.text.ensemble import TextEnsemble, members_of
+from gradual.text.bundles import members_of, tokenizer_of
 from gradual.text.generation import GenerationConfig, next_words, write_texts
+from gradual.text.ngrams import KIND as NGRAMS
+from gradual.text.stacking import reader_of
 from gradual.training.bundle import Bundle
 
 #: What a tokenizer imports, by what its tokens are, and by the language of its words.
@@ -25,19 +24,24 @@ _SIGNS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+(?:['’][^\W{_SIGNS}]+)*")
 
 
-def _requirements(*bundles: Bundle) -> set[str]:
-    packages = {"spacy", "tqdm"}
-    for bundle in bundles:
-        tokenizer = bundle.metadata.get("tokenizer") or {}
-        unit = tokenizer.get("unit", "word")
-        packages |= _UNITS.get(unit, set())
-        if unit == "word":
-            packages |= _LANGUAGES.get(tokenizer.get("language", "en"), set())
+def _requirements(bundle: Bundle) -> set[str]:
+    if "members" in bundle.metadata:
+        members = members_of(bundle, bundle.kind)
+        return set().union(*map(_requirements, members))
+    if bundle.kind == NGRAMS:
+        return set()
+    tokenizer = bundle.metadata.get("tokenizer") or {}
+    unit = tokenizer.get("unit", "word")
+    packages = {"spacy", "tqdm"} | _UNITS.get(unit, set())
+    if unit == "word":
+        packages |= _LANGUAGES.get(tokenizer.get("language", "en"), set())
     return packages
 
 
-class _Labels(Model):
-    """A model that gives texts labels.
+class ClassifierModel(Model):
+    """A text classifier, an ensemble, n-grams or a stack: texts to `label`, `probability_<label>`.
+
+    `label` is missing where the classifier cannot tell, and a list where a text may have several.
 
     `explain` leaves words out, one at a time, and says how far the probability of each given label
     (of the most probable one, where none is given) falls: `row`, `column`, `position` (of the word
@@ -49,11 +53,17 @@ class _Labels(Model):
 
     explain_defaults = {"pieces": 100}  # noqa: RUF012
 
-    classifier: TextClassifier | TextEnsemble
+    @classmethod
+    def requirements(cls, bundle: Bundle) -> set[str]:
+        """See `Model.requirements`."""
+        return _requirements(bundle)
+
+    def _build(self) -> None:
+        self.classifier = reader_of(self.bundle, device=self._device, allowed_rules=self._allowed)
 
     @property
-    @abstractmethod
-    def _columns(self) -> tuple[str, ...]: ...
+    def _columns(self) -> tuple[str, ...]:
+        return self.classifier.text_columns
 
     @property
     def _column(self) -> str | None:
@@ -134,49 +144,6 @@ def _pieces(text: Any, most: int) -> list[tuple[int, int]]:
     return [
         (words[i][0], words[min(i + size, len(words)) - 1][1]) for i in range(0, len(words), size)
     ]
-
-
-class ClassifierModel(_Labels):
-    """A text classifier: its text columns to `label` and `probability_<label>`.
-
-    `label` is missing where the classifier cannot tell, and a list where a text may have several.
-    """
-
-    classifier: TextClassifier
-
-    @classmethod
-    def requirements(cls, bundle: Bundle) -> set[str]:
-        """See `Model.requirements`."""
-        return _requirements(bundle)
-
-    def _build(self) -> None:
-        self.classifier = TextClassifier.from_bundle(
-            self.bundle, device=self._device, allowed_rules=self._allowed
-        )
-
-    @property
-    def _columns(self) -> tuple[str, ...]:
-        return self.classifier.text_columns
-
-
-class EnsembleModel(_Labels):
-    """Several text classifiers that answer with the mean of their probabilities."""
-
-    classifier: TextEnsemble
-
-    @classmethod
-    def requirements(cls, bundle: Bundle) -> set[str]:
-        """See `Model.requirements`."""
-        return _requirements(*members_of(bundle))
-
-    def _build(self) -> None:
-        self.classifier = TextEnsemble.from_bundles(
-            members_of(self.bundle), device=self._device, allowed_rules=self._allowed
-        )
-
-    @property
-    def _columns(self) -> tuple[str, ...]:
-        return self.classifier.text_columns
 
 
 class WriterModel(Model):

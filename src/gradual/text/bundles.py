@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import reprlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,6 +130,55 @@ def tokenizer_of(bundle: Bundle, allowed_rules: Collection[str] = ()) -> Tokeniz
                     f"name it under {kind} of your own tokenizer's parameters, or in allowed_rules"
                 )
     return tokenizer_config(stored)
+
+
+def joined(
+    kind: str,
+    members: Sequence[Bundle],
+    config: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Bundle:
+    """Store models as one bundle; `members_of` gives them back.
+
+    Args:
+        kind: Of the whole.
+        members: The models, any of which may itself be of several.
+        config: What else the whole is rebuilt from.
+        metadata: What else is known of it.
+    """
+    parts = list(enumerate(members))
+    return Bundle(
+        kind=kind,
+        config={
+            "kinds": [member.kind for member in members],
+            "members": [member.config for member in members],
+            **(config or {}),
+        },
+        state={f"{i}.{name}": t for i, member in parts for name, t in member.state.items()},
+        metadata={"members": [member.metadata for member in members], **(metadata or {})},
+        dependencies={f"{i}": member.hash for i, member in parts}
+        | {f"{i}.{name}": h for i, member in parts for name, h in member.dependencies.items()},
+    )
+
+
+def members_of(bundle: Bundle, kind: str) -> list[Bundle]:
+    """Return the models that `joined` stored.
+
+    Raises:
+        ValueError: The bundle is not of that kind.
+    """
+    check_kind(bundle, kind)
+
+    def of(number: int, items: Mapping[str, Any]) -> dict[str, Any]:
+        start = f"{number}."
+        return {n.removeprefix(start): v for n, v in items.items() if n.startswith(start)}
+
+    configs, metadata = bundle.config["members"], bundle.metadata["members"]
+    kinds = bundle.config.get("kinds") or ["text_classifier"] * len(configs)  # none in older files
+    return [
+        Bundle(kinds[i], configs[i], of(i, bundle.state), metadata[i], of(i, bundle.dependencies))
+        for i in range(len(configs))
+    ]
 
 
 def row_numbers(rows: np.ndarray, corpus: Corpus, name: str) -> np.ndarray:

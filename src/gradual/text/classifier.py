@@ -59,10 +59,13 @@ __all__ = [
     "ClassifierTask",
     "Seen",
     "TextClassifier",
+    "answer_decision",
     "classifier_from_bundle",
     "classifier_task",
+    "label_answers",
     "predict_probabilities",
     "refit_classifier",
+    "text_fields",
     "train_classifier",
 ]
 
@@ -432,16 +435,30 @@ def _decision(
     if targets.multi_label:
         chosen = decisions.f1_thresholds(truth, probabilities, targets.labels)
         return {"thresholds": dict(zip(targets.labels, chosen.tolist(), strict=True))}
+    return answer_decision(probabilities, truth, config)
+
+
+def answer_decision(
+    probabilities: np.ndarray, truth: np.ndarray, config: ClassifierConfig
+) -> dict[str, Any]:
+    """Return when a model of one label a document answers; see `train_classifier`.
+
+    Args:
+        probabilities: ``(n, classes)`` of the validation rows.
+        truth: ``(n,)`` number of each one's class.
+        config: Says from which probability on, or for which share of right answers.
+    """
+    if config.answer_accuracy is None:
+        return {"abstain_below": config.abstain_below}
     wanted, confidence = config.answer_accuracy, probabilities.max(1)
-    assert wanted is not None
     correct = probabilities.argmax(1) == truth
     threshold = decisions.threshold_for_accuracy(confidence, correct, wanted)
     if threshold is None:
         logger.warning(
-            "classifier: no threshold gives answers of which %.1f %% are right on the %d validation"
-            " rows, so every answer is `cannot tell`: lower answer_accuracy (now %s)",
+            "no threshold gives answers of which %.1f %% are right on the %d validation rows, so "
+            "every answer is `cannot tell`: lower answer_accuracy (now %s)",
             100 * wanted,
-            len(valid),
+            len(truth),
             wanted,
         )
         return {"abstain_below": 1.0, "coverage": 0.0, "accuracy": None}
@@ -452,8 +469,8 @@ def _decision(
         "accuracy": float(correct[answered].mean()),
     }
     logger.info(
-        "classifier: answers where a class reaches %.3f: %.1f %% of the validation rows, "
-        "%.1f %% of those rightly",
+        "answers where a class reaches %.3f: %.1f %% of the validation rows, %.1f %% of those "
+        "rightly",
         threshold,
         100 * decision["coverage"],
         100 * decision["accuracy"],
@@ -654,20 +671,34 @@ class TextClassifier:
             probabilities = _probabilities(
                 self.model, corpus, everything, batch_size, self._precision, self.multi_label
             )
-        table = {f"probability_{label}": probabilities[:, i] for i, label in enumerate(self.labels)}
-        return pd.DataFrame({"label": self._answers(probabilities), **table})
+        return label_answers(probabilities, self.labels, self._decision)
 
-    def _answers(self, probabilities: np.ndarray) -> pd.Series:
-        names = np.array(self.labels, dtype=object)
-        if self.multi_label:
-            thresholds = np.array([self._decision["thresholds"][label] for label in self.labels])
-            chosen = decisions.above(probabilities, thresholds)
-            return pd.Series([names[row].tolist() for row in chosen], dtype=object)
+
+def label_answers(
+    probabilities: np.ndarray, labels: Sequence[str], decision: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Return the labels that probabilities stand for, and these.
+
+    Args:
+        probabilities: ``(n, labels)``.
+        labels: Their names.
+        decision: ``thresholds`` by label, where a text may have several; else ``abstain_below``, or
+            nothing: the most probable label is always given.
+
+    Returns:
+        What `TextClassifier.predict` does.
+    """
+    names = np.array(labels, dtype=object)
+    if "thresholds" in decision:
+        thresholds = np.array([decision["thresholds"][name] for name in labels])
+        chosen = decisions.above(probabilities, thresholds)
+        answers = pd.Series([names[row].tolist() for row in chosen], dtype=object)
+    else:
         answers = pd.Series(names[probabilities.argmax(1)], dtype="str")
-        threshold = self._decision.get("abstain_below")
-        if threshold is not None:
-            answers = answers.where(decisions.above(probabilities.max(1), threshold))
-        return answers
+        if (least := decision.get("abstain_below")) is not None:
+            answers = answers.where(decisions.above(probabilities.max(1), least))
+    table = {f"probability_{name}": probabilities[:, i] for i, name in enumerate(labels)}
+    return pd.DataFrame({"label": answers, **table})
 
 
 def text_fields(texts: Sequence[str] | pd.DataFrame, names: Sequence[str]) -> list[list[str]]:

@@ -6,17 +6,15 @@ and a backward classifier, averaged, err less than either.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
-from gradual.text.classifier import KIND as MEMBER
-from gradual.text.classifier import Seen, TextClassifier
+from gradual.text.bundles import joined
+from gradual.text.classifier import Seen, TextClassifier, label_answers
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
-from gradual.training.modules import check_kind
 
 KIND = "text_ensemble"
 
@@ -53,33 +51,7 @@ def ensemble_bundle(members: Sequence[Bundle]) -> Bundle:
         ValueError: Their labels or text columns differ.
     """
     check_members(members)
-    return Bundle(
-        kind=KIND,
-        config={"members": [member.config for member in members]},
-        state={f"{i}.{name}": t for i, m in enumerate(members) for name, t in m.state.items()},
-        metadata={"members": [member.metadata for member in members]},
-        dependencies={f"{i}": member.hash for i, member in enumerate(members)}
-        | {f"{i}.{name}": h for i, m in enumerate(members) for name, h in m.dependencies.items()},
-    )
-
-
-def members_of(bundle: Bundle) -> list[Bundle]:
-    """Return the classifiers that `ensemble_bundle` stored.
-
-    Raises:
-        ValueError: The bundle is no ensemble.
-    """
-    check_kind(bundle, KIND)
-
-    def of(number: int, items: Mapping[str, Any]) -> dict[str, Any]:
-        start = f"{number}."
-        return {n.removeprefix(start): v for n, v in items.items() if n.startswith(start)}
-
-    parts = zip(bundle.config["members"], bundle.metadata["members"], strict=True)
-    return [
-        Bundle(MEMBER, config, of(i, bundle.state), metadata, of(i, bundle.dependencies))
-        for i, (config, metadata) in enumerate(parts)
-    ]
+    return joined(KIND, members)
 
 
 class TextEnsemble:
@@ -144,7 +116,4 @@ class TextEnsemble:
             for number, member in enumerate(self.members)
         ]
         mean = np.mean([answer[columns].to_numpy(np.float64) for answer in answers], axis=0)
-        chosen = np.array(labels, dtype=object)[mean.argmax(1)]
-        table = pd.DataFrame(mean, columns=columns)
-        table.insert(0, "label", pd.Series(chosen, dtype="str"))
-        return table
+        return label_answers(mean, labels, {})

@@ -21,6 +21,7 @@ from gradual.text.predictions import (
     labels_of,
     pooled,
     probabilities_by,
+    served_model,
     values_of,
 )
 
@@ -34,9 +35,10 @@ def confusion_matrix(predictions: pd.DataFrame, _: pd.DataFrame) -> go.Figure:
     return kit.confusion_matrix_figure(predictions)
 
 
-def comparison(_: pd.DataFrame, scores: pd.DataFrame) -> go.Figure | None:
+def comparison(predictions: pd.DataFrame, scores: pd.DataFrame) -> go.Figure | None:
     """Draw the scores of all models with their intervals."""
-    chosen = "ensemble" if (scores["model"] == "ensemble").any() else "classifier"
+    both = (scores["model"] == "ensemble").any()
+    chosen = served_model(predictions, "ensemble" if both else "classifier")
     metrics = ["accuracy", "roc_auc", "micro_f1", "macro_f1"]
     found = [name for name in metrics if (scores["metric"] == name).any()]
     models = scores[scores["metric"].isin(found)]

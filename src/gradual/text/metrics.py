@@ -38,6 +38,7 @@ NAMES = {
     "forward": "Forward",
     "backward": "Backward",
     "ngrams": "n-grams",
+    "stack": "Stack",
     "majority": "Most frequent label",
     "every_label": "Every label, always",
     "language_model": "Language model",
@@ -231,6 +232,8 @@ def summarise(
     scores: pd.DataFrame,
     *,
     model: str = "classifier",
+    on_valid: Scored | None = None,
+    choice: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
     reads_test_texts: bool = False,
     looks: int = 1,
@@ -240,14 +243,17 @@ def summarise(
     Args:
         scored: Of the test rows, from `score_predictions`.
         scores: Result rows of all parts.
-        model: The model that is kept.
+        model: The model that is served.
+        on_valid: Of the validation rows.
+        choice: How the served model was chosen there, of `gradual.text.stacking.Choice`.
         metadata: Of the classifier's bundle: its ``decision`` and what ``refit`` says.
         reads_test_texts: Whether the language model has learnt from the test rows' texts.
         looks: How often the test rows have been scored.
 
     Returns:
-        What JSON can hold: ``headline``, ``warnings``, ``notes``, ``looks``, ``rows``, ``decision``
-        and ``verdict`` (the model against each other one).
+        What JSON can hold: ``headline``, ``warnings``, ``notes``, ``looks``, ``rows``,
+        ``decision``, ``verdict`` (the model against each other one) and, if another one is served,
+        ``net`` (the net against each other one).
     """
     verdict, metric = scored.verdict(ahead=model), METRICS[scored.by]
     best = value_of(scores, model, scored.by)
@@ -255,7 +261,10 @@ def summarise(
         f"{metric.title} {_text(scores, model, scored.by)} on {best['rows']:,} test rows "
         f"({scored.confidence:.0%} interval)"
     )
-    others = [name for name in ("forward", "backward", "ngrams") if name in verdict.against]
+    net = "ensemble" if "ensemble" in scored.scores else "classifier"
+    if model != net:
+        headline = f"{NAMES[model]}: {headline}"
+    others = [name for name in _MEMBERS if name in verdict.against]
     for other in others:
         gap = gap_text(metric, verdict.against[other])
         value = metric.show(value_of(scores, other, scored.by)["value"])
@@ -268,16 +277,45 @@ def summarise(
         own = answered[(answered["model"] == model) & (answered["metric"] == name)]
         for one in own[["metric", "value", "low", "high"]].itertuples(index=False, name=None):
             headline += words.format(score_text(*one))
+    headline += "."
+    of_net = None
+    if model != net:
+        of_net = scored.verdict(ahead=net)
+        gap = gap_text(metric, of_net.against["ngrams"])
+        headline += f" {NAMES[net]} against n-grams: {gap}."
+    if choice and choice.get("log_loss") and on_valid is not None:
+        headline += f" {_chosen(on_valid, model, net, choice)}"
     shown = [scored.by, "log_loss", "roc_auc", "macro_f1", "macro_auc"]
     return {
-        "headline": headline + ".",
+        "headline": headline,
         "warnings": parts_differ(scores, model, shown, NAMES),
-        "notes": _notes(metadata or {}, reads_test_texts, looks),
-        "decision": dict((metadata or {}).get("decision") or {}),
+        "notes": _notes(metadata or {}, choice or {}, reads_test_texts, looks),
+        "decision": dict((choice or metadata or {}).get("decision") or {}),
         "looks": looks,
         "rows": best["rows"],
         "verdict": asdict(verdict),
+        "net": None if of_net is None else asdict(of_net),
     }
+
+
+_MEMBERS = ("classifier", "ensemble", "forward", "backward", "ngrams", "stack")
+
+
+def _chosen(on_valid: Scored, model: str, net: str, choice: Mapping[str, Any]) -> str:
+    """Say which model is served, and by how much it won on the validation rows."""
+    metric = METRICS["log_loss"]
+    verdict = on_valid.verdict("log_loss", ahead=model)
+    gaps = [
+        f"{NAMES[name]} {metric.show(on_valid.scores[name]['log_loss'].value)} "
+        f"({gap_text(metric, verdict.against[name])})"
+        for name in (net, "ngrams", "stack")
+        if name != model
+    ]
+    how = "has the lowest log loss" if choice["asked"] == "auto" else "is served as asked: log loss"
+    return (
+        f"{NAMES[model]} {how} on the {choice['rows']:,} validation rows, "
+        f"{metric.show(verdict.value)}; {', '.join(gaps)}."
+    )
 
 
 def _text(scores: pd.DataFrame, model: str, metric: str) -> str:
@@ -285,7 +323,9 @@ def _text(scores: pd.DataFrame, model: str, metric: str) -> str:
     return score_text(metric, found["value"], found["low"], found["high"])
 
 
-def _notes(metadata: Mapping[str, Any], reads_test_texts: bool, looks: int) -> list[str]:
+def _notes(
+    metadata: Mapping[str, Any], choice: Mapping[str, Any], reads_test_texts: bool, looks: int
+) -> list[str]:
     """How the scores were made."""
     notes = [
         "Labels of the test rows were used for nothing but these scores. "
@@ -305,6 +345,13 @@ def _notes(metadata: Mapping[str, Any], reads_test_texts: bool, looks: int) -> l
             "validation rows for the highest F1 of that label, for the n-grams as for the "
             "classifier. Micro scores count every pair of row and label, macro scores are means "
             "over labels."
+        )
+    if weights := choice.get("weights"):
+        notes.append(
+            f"The stack multiplies the probabilities of net and n-grams, to the powers "
+            f"{weights['net']:.2f} and {weights['ngrams']:.2f}, fitted on the validation rows; its "
+            "validation scores are of rows that the weights used for them have not seen. The net's "
+            "epoch was chosen on these rows, too, where it stopped early."
         )
     if refit := metadata.get("refit"):
         notes.append(

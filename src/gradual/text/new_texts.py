@@ -14,9 +14,9 @@ import pyarrow as pa
 from gradual.reports.page import Block, Note, Section, Table, html_page
 from gradual.results.metrics import show
 from gradual.results.predictions import PROBABILITY, classes_of, excerpt
-from gradual.text.classifier import Seen, TextClassifier
-from gradual.text.ensemble import TextEnsemble
+from gradual.text.classifier import Seen
 from gradual.text.labels import label_texts
+from gradual.text.stacking import Reader
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ SHOWN, EXCERPT = 20, 300
 
 
 def classify(
-    chunks: Iterable[pa.Table], classifier: TextClassifier | TextEnsemble
+    chunks: Iterable[pa.Table], classifier: Reader
 ) -> tuple[pd.DataFrame, dict[str, Any], str]:
     """Classify rows that need no label, chunk by chunk.
 
@@ -81,9 +81,7 @@ def _texts(chunk: pa.Table, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(fields)
 
 
-def _answers(
-    frame: pd.DataFrame, classifier: TextClassifier | TextEnsemble, seen: Seen
-) -> pd.DataFrame:
+def _answers(frame: pd.DataFrame, classifier: Reader, seen: Seen) -> pd.DataFrame:
     """Answers in the order of the rows; null where there is nothing to read."""
     written = np.logical_or.reduce([frame[name].str.strip() != "" for name in frame])
     found = classifier.predict(frame[written], seen=seen)

@@ -29,8 +29,15 @@ from gradual.training.bundle import Bundle
 
 TRUE, PREDICTED, BASELINE_PREDICTED = "true_", "predicted_", "baseline_predicted_"
 FORWARD, BACKWARD = "forward_probability_", "backward_probability_"
-MEMBERS = {"forward": FORWARD, "backward": BACKWARD, "ngrams": BASELINE}
-"""The prefix of the probabilities of each model beside the one whose table it is."""
+MEMBERS = {
+    "classifier": "classifier_probability_",
+    "ensemble": "ensemble_probability_",
+    "stack": "stack_probability_",
+    "forward": FORWARD,
+    "backward": BACKWARD,
+    "ngrams": BASELINE,
+}
+"""The prefix of the probabilities of each model; those without one are the served model's."""
 
 
 def predict_parts(
@@ -193,12 +200,28 @@ def probabilities_by(predictions: pd.DataFrame, model: str) -> dict[str, np.ndar
         predictions: A table.
         model: What the model of the table's own columns is called.
     """
-    prefixes, first = {model: PROBABILITY, **MEMBERS}, labels_of(predictions)[0]
+    prefixes, first = {**MEMBERS, model: PROBABILITY}, labels_of(predictions)[0]
     return {
         name: values_of(predictions, prefix).astype(np.float64)
         for name, prefix in prefixes.items()
         if f"{prefix}{first}" in predictions
     }
+
+
+def served_model(predictions: pd.DataFrame, net: str = "classifier") -> str:
+    """Return the name of the model that the table's own columns, without a prefix, are of.
+
+    Args:
+        predictions: A table.
+        net: What it is called where the table does not say.
+    """
+    first = labels_of(predictions)[0]
+    own = predictions[f"{PROBABILITY}{first}"]
+    columns = {name: f"{MEMBERS[name]}{first}" for name in (net, *MEMBERS)}
+    for name, column in columns.items():
+        if column in predictions and np.allclose(predictions[column], own, rtol=0, atol=1e-12):
+            return name
+    return net
 
 
 def pooled(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -262,19 +285,21 @@ def average_predictions(forward: pd.DataFrame, backward: pd.DataFrame) -> pd.Dat
     """Average the probabilities of two classifiers on the same rows.
 
     Args:
-        forward: A table of one label a row, with sources; its baseline is kept.
+        forward: A table of one label a row, with sources; its baseline is kept. Where it says what
+            the classifier itself answered, that counts, whatever is served.
         backward: The same of the other classifier; row `i` of both is the same document.
 
     Returns:
-        The ensemble's predictions table, with ``forward_predicted``, ``forward_correct`` and
-        ``forward_probability_<class>``, and the same of ``backward``.
+        The ensemble's predictions table, with ``forward_probability_<class>`` and
+        ``backward_probability_<class>``.
 
     Raises:
         ValueError: The tables differ in rows, sources, labels or classes.
     """
     check_same_rows(forward, backward)
     classes = labels_of(forward)
-    own, other = (values_of(table, PROBABILITY).astype(float) for table in (forward, backward))
+    found = [probabilities_by(table, "served") for table in (forward, backward)]
+    own, other = (by.get("classifier", by["served"]) for by in found)
     table = single.predictions_table(
         forward["row"].to_numpy(),
         forward["label"].to_numpy(object),
@@ -285,9 +310,9 @@ def average_predictions(forward: pd.DataFrame, backward: pd.DataFrame) -> pd.Dat
         texts=forward["text"].tolist() if "text" in forward else None,
     )
     members = {
-        f"{name}_{column}": predictions[column].to_numpy()
-        for name, predictions in (("forward", forward), ("backward", backward))
-        for column in ("predicted", "correct", *(f"probability_{label}" for label in classes))
+        f"{prefix}{label}": values[:, k]
+        for prefix, values in ((FORWARD, own), (BACKWARD, other))
+        for k, label in enumerate(classes)
     }
     return table.assign(**members)
 

@@ -29,12 +29,13 @@ def scores(m: Material) -> Section:
     rows = m.scores if of_words.all() else m.scores[~of_words]
     blocks: list[Block] = [Warning(text) for text in m.summary["warnings"]]
     blocks += _scores(rows, "test" if (rows["part"] == "test").any() else "valid")
-    if verdict := m.summary.get("verdict"):
-        metric = metric_named(verdict["metric"])
-        blocks += [
-            f"{NAMES[verdict['winner']]} against {NAMES[other]}: {gap_text(metric, gap)}."
-            for other, gap in verdict["against"].items()
-        ]
+    blocks += [
+        f"{NAMES[verdict['winner']]} against {NAMES[other]}: "
+        f"{gap_text(metric_named(verdict['metric']), gap)}."
+        for verdict in (m.summary.get("verdict"), m.summary.get("net"))
+        if verdict is not None
+        for other, gap in verdict["against"].items()
+    ]
     if {"test", "valid"} <= set(rows["part"]):
         blocks += [Heading("On the validation rows"), *_scores(rows, "valid")]
     return Section("", [*blocks, *(Note(text) for text in m.summary["notes"])])

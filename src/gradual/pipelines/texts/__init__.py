@@ -77,6 +77,7 @@ def _ensemble(name: str, ahead: Build, behind_name: str, behind: Build) -> dict[
         "backward_valid_predictions": f"{behind_name}.valid_predictions",
         "forward_classifier": f"{name}.classifier",
         "backward_classifier": f"{behind_name}.classifier",
+        "ngrams": f"{name}.ngrams",
         "documents": f"{name}.documents",
         "new_rows": f"{name}.new_rows",
     }
@@ -84,7 +85,5 @@ def _ensemble(name: str, ahead: Build, behind_name: str, behind: Build) -> dict[
     mean = under(both, f"{_PACKAGE}:create_ensemble_pipeline", inputs)
     return {
         both: lambda: ahead() + behind() + mean(),
-        f"{both}_predict": under(
-            both, f"{_PACKAGE}:create_prediction_pipeline", inputs, classifier="ensemble"
-        ),
+        f"{both}_predict": under(both, f"{_PACKAGE}:create_prediction_pipeline", inputs),
     }

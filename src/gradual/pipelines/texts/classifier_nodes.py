@@ -18,7 +18,6 @@ from gradual.sources.reader import SourceRows
 from gradual.text import new_texts, report
 from gradual.text.classifier import (
     ClassifierConfig,
-    TextClassifier,
     classifier_task,
     predict_probabilities,
     refit_classifier,
@@ -26,13 +25,12 @@ from gradual.text.classifier import (
 )
 from gradual.text.corpus import Corpus
 from gradual.text.documents import DocumentsConfig
-from gradual.text.ensemble import KIND as ENSEMBLE
-from gradual.text.ensemble import TextEnsemble, members_of
 from gradual.text.figures import FIGURES
 from gradual.text.labels import as_array, class_shares
 from gradual.text.metrics import score_predictions, summarise
 from gradual.text.ngrams import ngram_answers
-from gradual.text.predictions import predict_parts, rows_fingerprint
+from gradual.text.predictions import predict_parts, rows_fingerprint, served_model
+from gradual.text.stacking import reader_of, serve, served_bundle
 from gradual.text.tokenizer import TokenizerConfig
 from gradual.text.vocabulary import Vocabulary
 from gradual.tracking.run import current_namespace
@@ -93,16 +91,18 @@ def fit_baseline(
     rivals: BundleStore,
     documents_config: RootModel[DocumentsConfig],
     config: RootModel[ClassifierConfig],
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, Bundle]:
     """Fit n-grams on the rows that the classifier learns from, unless nothing has changed.
 
     Returns:
-        One row a validation or test document: `row`, `part` and the probability of each class.
+        One row a validation or test document: `row`, `part` and the probability of each class; and
+        the n-grams that answered the test documents.
     """
     return ngram_answers(
         texts_of(documents, documents_config.root),
         labels_of(documents),
         parts_of(document_splits),
+        text_columns=documents_config.root.text_columns,
         refit=config.root.refit,
         store=rivals,
     )
@@ -115,12 +115,14 @@ def predict(
     document_splits: pa.Table,
     valid_probabilities: pd.DataFrame,
     baseline_probabilities: pd.DataFrame,
-    config: RootModel[DocumentsConfig],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predict the test documents, and put both models' answers into one table a part.
+    documents_config: RootModel[DocumentsConfig],
+    config: RootModel[ClassifierConfig],
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Predict the test documents, and choose on the validation documents what is served.
 
     Returns:
-        One row a test document and one row a validation document, in the order of the documents.
+        One row a test document and one row a validation document, in the order of the documents,
+        with the answers of classifier, n-grams and their stack; and the choice.
     """
     test = np.flatnonzero(part(document_splits, "test"))
     valid = valid_probabilities[classifier.metadata["labels"]].to_numpy()
@@ -133,9 +135,17 @@ def predict(
         baseline_probabilities,
         labels=labels_of(documents),
         sources=documents["source"].to_numpy(),
-        texts=np.array(texts_of(documents, config.root), dtype=object),
+        texts=np.array(texts_of(documents, documents_config.root), dtype=object),
     )
-    return tables["test"], tables["valid"]
+    on_test, on_valid, choice = serve(
+        tables["test"], tables["valid"], config.root, decision=classifier.metadata["decision"]
+    )
+    return on_test, on_valid, dataclasses.asdict(choice)
+
+
+def join(classifier: Bundle, ngrams: Bundle, choice: dict[str, Any]) -> Bundle:
+    """Return the model that answers new texts: classifier, n-grams or both as one."""
+    return served_bundle(classifier, ngrams, choice)
 
 
 def evaluate(
@@ -144,23 +154,28 @@ def evaluate(
     documents: pa.Table,
     document_splits: pa.Table,
     classifier: Bundle,
+    choice: dict[str, Any],
     language_model_scores: pd.DataFrame | None = None,
     language_model_summary: dict[str, Any] | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Score classifier, n-grams and a constant answer on test and validation rows.
+    """Score classifier, n-grams, stack and a constant answer on test and validation rows.
 
     Returns:
         Result rows, those of the language model among them where it was trained here; and the
         result in words.
     """
     shares = class_shares(labels_of(documents)[part(document_splits, "train")])
-    source = current_namespace()
-    scored, test = score_predictions(predictions, source=source, part="test", shares=shares)
-    _, valid = score_predictions(valid_predictions, source=source, part="valid", shares=shares)
+    source, model = current_namespace(), served_model(predictions)
+    score = partial(score_predictions, source=source, model=model, shares=shares)
+    scored, test = score(predictions, part="test")
+    on_valid, valid = score(valid_predictions, part="valid")
     scores = pd.concat([test, valid], ignore_index=True)
     summary = summarise(
         scored,
         scores,
+        model=model,
+        on_valid=on_valid,
+        choice=choice,
         metadata=classifier.metadata,
         reads_test_texts=language_model_scores is not None,
         looks=tracking.count_looks(rows_fingerprint(predictions)),
@@ -201,16 +216,16 @@ def write_report(
 
 
 def log_model(
-    classifier: Bundle,
+    served: Bundle,
     documents: pa.Table,
     config: RootModel[DocumentsConfig],
     tokenizer: RootModel[TokenizerConfig],
     registration: RootModel[tracking.Registration],
 ) -> dict[str, str | None]:
-    """Log the classifier as an MLflow model that takes raw texts, its text columns by name."""
+    """Log what is served as an MLflow model that takes raw texts, its text columns by name."""
     example = documents.select(config.root.text_columns).slice(0, 3).to_pandas()
     uri = tracking.log_model(
-        classifier,
+        served,
         input_example=example,
         registration=registration.root,
         name="classifier",
@@ -220,24 +235,19 @@ def log_model(
 
 
 def predict_new_rows(
-    new_rows: SourceRows, tokenizer: RootModel[TokenizerConfig], classifier: Bundle
+    new_rows: SourceRows, tokenizer: RootModel[TokenizerConfig], served: Bundle
 ) -> tuple[pd.DataFrame, dict[str, Any], str]:
-    """Classify texts that have no label with a stored classifier or ensemble.
+    """Classify texts that have no label with what a stored run chose to serve.
 
     Args:
-        new_rows: A table with the classifier's text columns.
-        tokenizer: Of the source: what rules of its own a classifier may name.
-        classifier: One, or an ensemble.
+        new_rows: A table with the model's text columns.
+        tokenizer: Of the source: what rules of its own a model may name.
+        served: A classifier, an ensemble, n-grams or a stack.
 
     Returns:
         Label and probabilities of each row; counts; and a page with both.
     """
-    allowed = tokenizer.root.all_rules
-    reader = (
-        TextEnsemble.from_bundles(members_of(classifier), allowed_rules=allowed)
-        if classifier.kind == ENSEMBLE
-        else TextClassifier.from_bundle(classifier, allowed_rules=allowed)
-    )
+    reader = reader_of(served, allowed_rules=tokenizer.root.all_rules)
     return new_texts.classify(new_rows.chunks(as_text=True), reader)
 
 

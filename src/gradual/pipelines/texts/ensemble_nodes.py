@@ -1,17 +1,21 @@
 """Nodes that make one answer of a forward and a backward classifier's."""
 
+import dataclasses
 import logging
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+from pydantic import RootModel
 
 from gradual import tracking
 from gradual.reports.page import Material, write
 from gradual.text import report
+from gradual.text.classifier import ClassifierConfig
 from gradual.text.ensemble import ensemble_bundle
 from gradual.text.metrics import score_predictions, summarise
-from gradual.text.predictions import average_predictions, rows_fingerprint
+from gradual.text.predictions import average_predictions, rows_fingerprint, served_model
+from gradual.text.stacking import serve, served_bundle
 from gradual.tracking.run import current_namespace
 from gradual.training.bundle import Bundle
 
@@ -23,33 +27,45 @@ def average(
     backward_predictions: pd.DataFrame,
     forward_valid_predictions: pd.DataFrame,
     backward_valid_predictions: pd.DataFrame,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Average the probabilities that both classifiers gave the same documents.
+    config: RootModel[ClassifierConfig],
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Average the probabilities that both classifiers gave, and choose what is served.
 
     Returns:
-        One row a test document, and one a validation document, with the ensemble's, both members'
-        and the baseline's answers.
+        One row a test document, and one a validation document, with the answers of ensemble, both
+        members, n-grams and their stack with the ensemble; and the choice.
     """
-    return (
+    on_test, on_valid, choice = serve(
         average_predictions(forward_predictions, backward_predictions),
         average_predictions(forward_valid_predictions, backward_valid_predictions),
+        config.root,
+        net="ensemble",
     )
+    return on_test, on_valid, dataclasses.asdict(choice)
 
 
 def evaluate(
-    predictions: pd.DataFrame, valid_predictions: pd.DataFrame
+    predictions: pd.DataFrame, valid_predictions: pd.DataFrame, choice: dict[str, Any]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Score ensemble, forward, backward and n-grams on the same rows.
+    """Score ensemble, forward, backward, n-grams and stack on the same rows.
 
     Returns:
         Result rows, and the result in words.
     """
-    source, model = current_namespace(), "ensemble"
+    source, model = current_namespace(), served_model(predictions, "ensemble")
     scored, test = score_predictions(predictions, source=source, part="test", model=model)
-    _, valid = score_predictions(valid_predictions, source=source, part="valid", model=model)
+    on_valid, valid = score_predictions(valid_predictions, source=source, part="valid", model=model)
     scores = pd.concat([test, valid], ignore_index=True)
     looks = tracking.count_looks(rows_fingerprint(predictions))
-    summary = summarise(scored, scores, model=model, reads_test_texts=True, looks=looks)
+    summary = summarise(
+        scored,
+        scores,
+        model=model,
+        on_valid=on_valid,
+        choice=choice,
+        reads_test_texts=True,
+        looks=looks,
+    )
     tracking.log_results(scores)
     for text in (summary["headline"], *summary["warnings"]):
         logger.info(text)
@@ -68,6 +84,9 @@ def write_report(
     return write("Texts read in both directions", report.ENSEMBLE, material)
 
 
-def join(forward_classifier: Bundle, backward_classifier: Bundle) -> Bundle:
-    """Make one model of both classifiers."""
-    return ensemble_bundle([forward_classifier, backward_classifier])
+def join(
+    forward_classifier: Bundle, backward_classifier: Bundle, ngrams: Bundle, choice: dict[str, Any]
+) -> tuple[Bundle, Bundle]:
+    """Make one model of both classifiers, and one of what is served: that, n-grams, or all."""
+    both = ensemble_bundle([forward_classifier, backward_classifier])
+    return both, served_bundle(both, ngrams, choice)

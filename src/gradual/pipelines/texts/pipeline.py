@@ -34,13 +34,14 @@ def create_ensemble_pipeline() -> Pipeline:
                 inputs=[
                     *("forward_predictions", "backward_predictions"),
                     *("forward_valid_predictions", "backward_valid_predictions"),
+                    "params:classifier",
                 ],
-                outputs=["predictions", "valid_predictions"],
+                outputs=["predictions", "valid_predictions", "choice"],
                 name="average_predictions",
             ),
             Node(
                 func=ensemble_nodes.evaluate,
-                inputs=["predictions", "valid_predictions"],
+                inputs=["predictions", "valid_predictions", "choice"],
                 outputs=["scores", "summary"],
                 name="evaluate_ensemble",
             ),
@@ -53,13 +54,13 @@ def create_ensemble_pipeline() -> Pipeline:
             ),
             Node(
                 func=ensemble_nodes.join,
-                inputs=["forward_classifier", "backward_classifier"],
-                outputs="ensemble",
+                inputs=["forward_classifier", "backward_classifier", "ngrams", "choice"],
+                outputs=["ensemble", "served"],
                 name="join_classifiers",
             ),
             Node(
                 func=classifier_nodes.log_model,
-                inputs=["ensemble", *_TO_LOG],
+                inputs=["served", *_TO_LOG],
                 outputs="logged_model",
                 name="log_ensemble_model",
             ),
@@ -68,17 +69,13 @@ def create_ensemble_pipeline() -> Pipeline:
     )
 
 
-def create_prediction_pipeline(classifier: str = "classifier") -> Pipeline:
-    """Return the pipeline that classifies the texts of `new_rows` with what is stored.
-
-    Args:
-        classifier: "classifier", or "ensemble".
-    """
+def create_prediction_pipeline() -> Pipeline:
+    """Return the pipeline that classifies the texts of `new_rows` with what is served."""
     return Pipeline(
         [
             Node(
                 func=classifier_nodes.predict_new_rows,
-                inputs=["new_rows", "params:tokenizer", classifier],
+                inputs=["new_rows", "params:tokenizer", "served"],
                 outputs=_NEW,
                 name="predict_new_rows",
             )
@@ -329,7 +326,7 @@ def _classifier(language_model: str | None = None) -> Pipeline:
                     *("documents", "document_splits", "rivals"),
                     *("params:documents", "params:classifier"),
                 ],
-                outputs="baseline_probabilities",
+                outputs=["baseline_probabilities", "ngrams"],
                 name="fit_baseline",
             ),
             Node(
@@ -337,15 +334,22 @@ def _classifier(language_model: str | None = None) -> Pipeline:
                 inputs=[
                     *("classifier", "corpus", "documents", "document_splits"),
                     *("valid_probabilities", "baseline_probabilities", "params:documents"),
+                    "params:classifier",
                 ],
-                outputs=["predictions", "valid_predictions"],
+                outputs=["predictions", "valid_predictions", "choice"],
                 name="predict_documents",
+            ),
+            Node(
+                func=classifier_nodes.join,
+                inputs=["classifier", "ngrams", "choice"],
+                outputs="served",
+                name="serve",
             ),
             Node(
                 func=classifier_nodes.evaluate,
                 inputs=_by_name(
                     *("predictions", "valid_predictions", "documents", "document_splits"),
-                    *("classifier", *trained),
+                    *("classifier", "choice", *trained),
                 ),
                 outputs=["scores", "summary"],
                 name="evaluate_classifier",
@@ -364,7 +368,7 @@ def _classifier(language_model: str | None = None) -> Pipeline:
             ),
             Node(
                 func=classifier_nodes.log_model,
-                inputs=["classifier", *_TO_LOG],
+                inputs=["served", *_TO_LOG],
                 outputs="logged_model",
                 name="log_classifier_model",
             ),
