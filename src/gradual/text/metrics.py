@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -304,7 +304,7 @@ _MEMBERS = ("classifier", "ensemble", "forward", "backward", "ngrams", "stack")
 def _chosen(on_valid: Scored, model: str, net: str, choice: Mapping[str, Any]) -> str:
     """Say which model is served, and by how much it won on the validation rows."""
     metric = METRICS["log_loss"]
-    verdict = on_valid.verdict("log_loss", ahead=model)
+    verdict = replace(on_valid, by="log_loss").verdict(ahead=model)
     gaps = [
         f"{NAMES[name]} {metric.show(on_valid.scores[name]['log_loss'].value)} "
         f"({gap_text(metric, verdict.against[name])})"
