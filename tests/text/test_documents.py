@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from gradual.sources.errors import SourceError
 from gradual.sources.reader import SourceFormat, SourceRows, open_source
 from gradual.sources.splits import Split
-from gradual.text.document_splits import split_documents
+from gradual.text.document_splits import learns_from_test_texts, split_documents
 from gradual.text.documents import (
     DocumentsConfig,
     read_documents,
@@ -158,6 +158,18 @@ def test_a_classifier_alone_needs_no_split_for_a_language_model(tmp_path: Path) 
     alone = split_documents(documents, None, Split(stratify="label"))
     assert alone.column_names == ["classifier"]
     assert alone["classifier"].equals(both["classifier"])
+    assert learns_from_test_texts(alone) is None
+
+
+def test_the_test_texts_can_be_held_out_of_the_language_model(tmp_path: Path) -> None:
+    rows = "".join(f"{'np'[i % 2]},text {i},{i < 4}\n" for i in range(20))
+    config = DocumentsConfig(split_column="is_valid", parts=LESSON.parts)
+    documents = read_documents(_table(tmp_path, f"label,text,is_valid\n{rows}"), config)
+    assert learns_from_test_texts(split_documents(documents, Split(), Split(stratify="label")))
+    test = Split(method="column", column="part", values=("test",))
+    held_out = split_documents(documents, test, Split(stratify="label"))
+    assert held_out["language_model"].to_pylist() == ["valid"] * 4 + ["train"] * 16
+    assert learns_from_test_texts(held_out) is False
 
 
 def test_a_label_that_only_validation_rows_have_is_found_before_anything_is_trained(

@@ -72,6 +72,8 @@ def test_three_scores_stand_beside_the_baseline_with_paired_differences() -> Non
         assert text in summary["headline"]
     notes = " ".join(summary["notes"])
     assert "nothing but these scores. Their texts, without labels, the language model" in notes
+    kept = summarise(scored, rows, model="ensemble", reads_test_texts=False)["notes"][0]
+    assert "held out of the language model" in kept
     assert "3 runs have scored these test rows" in notes
     alone = average_predictions(predictions(0, baseline=False), predictions(1, baseline=False))
     _, rows = score_predictions(alone, source="s", part="test", model="ensemble")

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gradual.sources.errors import SourceError
 from gradual.sources.splits import Split, validation_mask
@@ -53,6 +54,21 @@ def split_documents(
             _check_split(frame["label"], for_classifier)
     for_classifier[(frame["label"].notna() & (frame["part"] == "test")).to_numpy()] = "test"
     return pa.table({**columns, "classifier": pa.array(for_classifier, pa.string())})
+
+
+def learns_from_test_texts(document_splits: pa.Table) -> bool | None:
+    """Whether a language model that is trained on these rows reads the classifier's test texts.
+
+    Args:
+        document_splits: The table of `split_documents`.
+
+    Returns:
+        None if no language model is trained on them.
+    """
+    if "language_model" not in document_splits.column_names:
+        return None
+    read = pc.equal(document_splits["language_model"], "train")
+    return bool(pc.any(pc.and_(read, pc.equal(document_splits["classifier"], "test"))).as_py())
 
 
 def _check_split(labels: Any, parts: np.ndarray) -> None:

@@ -235,7 +235,7 @@ def summarise(
     on_valid: Scored | None = None,
     choice: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
-    reads_test_texts: bool = False,
+    reads_test_texts: bool | None = None,
     looks: int = 1,
 ) -> dict[str, Any]:
     """Say the result in words.
@@ -247,7 +247,8 @@ def summarise(
         on_valid: Of the validation rows.
         choice: How the served model was chosen there, of `gradual.text.stacking.Choice`.
         metadata: Of the classifier's bundle: its ``decision`` and what ``refit`` says.
-        reads_test_texts: Whether the language model has learnt from the test rows' texts.
+        reads_test_texts: Whether the language model has learnt from the test rows' texts; None: it
+            was trained elsewhere, and nobody here knows.
         looks: How often the test rows have been scored.
 
     Returns:
@@ -323,17 +324,24 @@ def _text(scores: pd.DataFrame, model: str, metric: str) -> str:
     return score_text(metric, found["value"], found["low"], found["high"])
 
 
+_TEST_TEXTS = {
+    True: "Their texts, without labels, the language model and its vocabulary have learnt from, as "
+    "in ULMFiT.",
+    False: "Their texts were held out of the language model and its vocabulary, too.",
+    None: "The language model was trained elsewhere, perhaps on their texts, too.",
+}
+
+
 def _notes(
-    metadata: Mapping[str, Any], choice: Mapping[str, Any], reads_test_texts: bool, looks: int
+    metadata: Mapping[str, Any],
+    choice: Mapping[str, Any],
+    reads_test_texts: bool | None,
+    looks: int,
 ) -> list[str]:
     """How the scores were made."""
     notes = [
         "Labels of the test rows were used for nothing but these scores. "
-        + (
-            "Their texts, without labels, the language model has learnt from."
-            if reads_test_texts
-            else "The language model was trained elsewhere, perhaps on their texts, too."
-        ),
+        + _TEST_TEXTS[reads_test_texts],
         "This is the first run that scored them, as far as the tracking store knows."
         if looks == 1
         else f"{looks:,} runs have scored these test rows, this one included: what was changed "

@@ -24,6 +24,7 @@ from gradual.text.classifier import (
     train_classifier,
 )
 from gradual.text.corpus import Corpus
+from gradual.text.document_splits import learns_from_test_texts
 from gradual.text.documents import DocumentsConfig
 from gradual.text.figures import FIGURES
 from gradual.text.labels import as_array, class_shares
@@ -177,7 +178,7 @@ def evaluate(
         on_valid=on_valid,
         choice=choice,
         metadata=classifier.metadata,
-        reads_test_texts=language_model_scores is not None,
+        reads_test_texts=learns_from_test_texts(document_splits),
         looks=tracking.count_looks(rows_fingerprint(predictions)),
     )
     tracking.log_results(scores)
