@@ -4,8 +4,8 @@
         --fastai-python /tmp/fastai-venv/bin/python
 
 Both train the lesson's net (6 categorical and 3 continuous columns, layers [200, 100], batches of
-64, one cycle of one epoch at 1e-2), validation included. fastai runs in an environment of its own
-and waits while it is not its turn.
+64, one cycle of one epoch at 1e-2), validation included, first with one thread each, then with two.
+fastai runs in an environment of its own and waits while it is not its turn.
 """
 
 import argparse
@@ -31,6 +31,9 @@ from gradual.tabular.targets import TargetConfig
 from gradual.tabular.train import tabular_task, train_tabular
 from gradual.training import engine
 
+sys.path.append(str(Path(__file__).parents[1]))
+from common import machine
+
 COLUMNS = ColumnsConfig(
     categorical=(
         "workclass",
@@ -51,20 +54,30 @@ def main() -> None:
     parser.add_argument("archive", type=Path)
     parser.add_argument("results", type=Path)
     parser.add_argument("--fastai-python", required=True)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--turns", type=int, default=5)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    lines = [
+        f"Written by `speed.py` on {machine()}; {arguments.turns} turns of each side after one to "
+        "warm up. Training rows a second, medians; all turns in brackets.",
+        "",
+        "| | wall time | processor time |",
+        "| --- | --- | --- |",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(arguments.archive) as tar:
             tar.extractall(folder, filter="data")
         csv = Path(folder, "adult_sample", "adult.csv")
-        lines = _training(csv, arguments) + _one_row(csv)
+        for threads in arguments.threads:
+            lines += _training(csv, arguments, threads)
+        torch.set_num_threads(arguments.threads[0])
+        lines += _one_row(csv, arguments.threads[0])
     arguments.results.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
 
-def _training(csv: Path, arguments: argparse.Namespace) -> list[str]:
+def _training(csv: Path, arguments: argparse.Namespace, threads: int) -> list[str]:
+    torch.set_num_threads(threads)
     frame = pd.read_csv(csv)
     table = pa.Table.from_pandas(frame, preserve_index=False)
     rows = np.arange(len(frame))
@@ -79,7 +92,7 @@ def _training(csv: Path, arguments: argparse.Namespace) -> list[str]:
             arguments.fastai_python,
             str(Path(__file__).with_name("theirs.py")),
             str(csv),
-            str(arguments.threads),
+            str(threads),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -103,26 +116,30 @@ def _training(csv: Path, arguments: argparse.Namespace) -> list[str]:
             found["fastai"].append(other)
     theirs.stdin.close()
     theirs.wait()
-    lines = ["| | rows/s of wall time: median (all turns) | rows/s of processor time: median |"]
-    lines.append("| --- | --- | --- |")
-    medians = {}
+    lines, medians = [], {}
     for name, turns in found.items():
         wall = [turn["rows"] / turn["wall"] for turn in turns]
         cpu = [turn["rows"] / turn["cpu"] for turn in turns]
         medians[name] = float(np.median(wall)), float(np.median(cpu))
         each = ", ".join(f"{value:,.0f}" for value in wall)
-        lines.append(f"| {name} | {np.median(wall):,.0f} ({each}) | {np.median(cpu):,.0f} |")
+        lines.append(
+            f"| {name}, {threads} thread(s) | {np.median(wall):,.0f} ({each}) "
+            f"| {np.median(cpu):,.0f} |"
+        )
     ratios = [a / b for a, b in zip(medians["gradual"], medians["fastai"], strict=True)]
-    lines += ["", f"Ratio: {ratios[0]:.1f} of wall time, {ratios[1]:.1f} of processor time."]
-    return lines
+    return [*lines, f"| ratio, {threads} thread(s) | {ratios[0]:.1f} | {ratios[1]:.1f} |"]
 
 
-def _one_row(csv: Path) -> list[str]:
+def _one_row(csv: Path, threads: int) -> list[str]:
     frame = pd.read_csv(csv)
     table = pa.Table.from_pandas(frame, preserve_index=False)
     rows = np.arange(2_000)
-    lines = ["", "| one raw row, pandas in and out | p50, ms | p99, ms | processor time, ms |"]
-    lines.append("| --- | --- | --- | --- |")
+    lines = [
+        "",
+        f"| one raw row, pandas in and out, {threads} thread(s) | p50, ms | p99, ms "
+        "| processor time, ms |",
+        "| --- | --- | --- | --- |",
+    ]
     preprocessor = fit(table.take(rows), PreprocessingConfig(COLUMNS))
     encoded = preprocessor.transform(table.take(rows))
     for net in ("mlp", "tabm"):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,9 @@ from gradual.training.config import Phase
 from gradual.training.files import atomic_path
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent))
+from common import half_width, machine  # noqa: E402
+
 PROJECT = HERE.parents[1]
 ARMS = ("wikitext", "random")
 
@@ -178,13 +182,25 @@ def to_markdown(lesson: Lesson, results: dict[str, dict[str, Any]]) -> str:
         score = f"{100 * np.mean(right) / tests:.1f} %, {len(right)} seeds" if right else "not run"
         lines.append(f"| mean, {arm} | {means} | {score} |")
     starts = [row["start"] for name, row in rows.items() if name.endswith(ARMS[0])]
+    pairs = [
+        np.subtract(rows[f"{seed} random"]["losses"], rows[f"{seed} wikitext"]["losses"])
+        for seed in sorted({name.split()[0] for name in rows})
+        if all(f"{seed} {arm}" in rows for arm in ARMS)
+    ]
+    if len(pairs) > 1:
+        gaps = " | ".join(
+            f"{np.mean(gap):.3f} ± {half_width(gap):.3f}" for gap in zip(*pairs, strict=True)
+        )
+        lines.append(f"| random minus wikitext (Student's t, {len(pairs)} seeds) | {gaps} | |")
     lines += [
         "",
         f"The start knows {starts[0]['words_found']:,} of {len(lesson.vocabulary):,} words "
         f"({100 * starts[0]['words_found_share']:.1f} %), "
         f"{100 * starts[0]['tokens_found_share']:.1f} % of all tokens. TF-IDF and logistic "
         f"regression on the same rows: {accuracy(lesson.baseline, tests)}.",
-        f"{torch.get_num_threads()} thread(s) on a machine shared with other work.",
+        f"Language model and vocabulary read all {len(lesson.corpus):,} reviews but those held out "
+        f"for the loss, those of the test part without their labels. {machine()}, "
+        f"{torch.get_num_threads()} thread(s), shared with other work.",
     ]
     return "\n".join(lines) + "\n"
 
