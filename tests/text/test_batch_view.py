@@ -100,6 +100,12 @@ def test_a_classifiers_documents_can_be_shown_alone(data: tuple[Corpus, Vocabula
     assert "<h2>Classifier" in page
 
 
+def test_several_labels_are_shown_as_one_text(data: tuple[Corpus, Vocabulary]) -> None:
+    labels = [["a", "b"], *[None] * 18, []]
+    table, _ = show_batch(*data, labels, language_model=False)
+    assert set(table["label"]) == {"a; b", "no label"}
+
+
 def test_a_tiny_corpus_can_be_shown(data: tuple[Corpus, Vocabulary]) -> None:
     _, vocabulary = data
     corpus = Corpus(np.array([2, 9], np.uint16), np.array([0, 2]), vocabulary.hash)

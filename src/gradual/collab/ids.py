@@ -27,22 +27,16 @@ def as_ids(values: pa.Array | pa.ChunkedArray | np.ndarray | pd.Series | Sequenc
     Raises:
         ValueError: A number is not whole, or the type is neither numbers nor texts.
     """
-    if isinstance(values, pa.ChunkedArray):
-        array = values.combine_chunks()
-    elif isinstance(values, pa.Array):
-        array = values
-    else:
-        try:
-            array = pa.array(values, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # numbers and texts mixed
-            array = pa.array([None if pd.isna(v) else str(v) for v in values], pa.string())
+    try:
+        given = isinstance(values, pa.Array | pa.ChunkedArray)
+        array: Any = values if given else pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # numbers and texts mixed
+        array = pa.array([None if pd.isna(v) else str(v) for v in values], pa.string())
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if pa.types.is_null(array.type):
-        return array.cast(pa.int64())
-    if pa.types.is_integer(array.type):
+    if pa.types.is_null(array.type) or pa.types.is_integer(array.type):
         return array.cast(pa.int64())
     if pa.types.is_floating(array.type):
         try:

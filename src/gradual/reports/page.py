@@ -11,6 +11,7 @@ A new section is one function and its name in that list.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -264,13 +265,15 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]
 
 
 def _value(value: Any) -> str:
-    """Format one setting for people."""
+    """Write one setting as configuration has it."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, (list, tuple)) and any(isinstance(entry, Mapping) for entry in value):
         return "; ".join(
-            ", ".join(f"{key} {inner}" for key, inner in flatten(entry)) for entry in value
+            ", ".join(f"{key} {_value(inner)}" for key, inner in flatten(entry)) for entry in value
         )
     if isinstance(value, float):
         return f"{value:,.4g}"
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
+    if isinstance(value, int) and abs(value) >= 10_000:
         return f"{value:,}"
     return str(value)

@@ -11,10 +11,8 @@ from markupsafe import Markup, escape
 from gradual.reports.page import Note, Section, Table, Warning, html_page
 from gradual.text.corpus import Corpus
 from gradual.text.detokenize import NO_BLANKS
-from gradual.text.rules import (
-    SPECIAL_TOKENS,
-    UNK,
-)
+from gradual.text.labels import as_array, label_texts
+from gradual.text.rules import SPECIAL_TOKENS, UNK
 from gradual.text.subwords import BLANK, Unit
 from gradual.text.vocabulary import Vocabulary
 
@@ -36,7 +34,8 @@ def show_batch(
     Args:
         corpus: All documents.
         vocabulary: The vocabulary they were numericalized with.
-        labels: Label of each document, None where there is none; no classifier view if None.
+        labels: Label, or list of labels, of each document, None where none is known; no classifier
+            view if None.
         batch_size: Rows into which the language model cuts the joined documents.
         rows: How many rows, and how many documents, to show.
         words: Tokens to show of each.
@@ -66,7 +65,7 @@ def show_batch(
         seen = [vocabulary.words[i] for i in ids]
         views.append(("language model", None, seen[:-1], seen[1:]))
     if labels is not None:
-        known = [None if label is None or label != label else str(label) for label in labels]
+        known = label_texts(as_array(list(labels)))
         if len(known) != len(corpus):
             raise ValueError(
                 f"there are {len(known):,} labels for {len(corpus):,} documents: give one each, "

@@ -24,7 +24,6 @@ from gradual.text.classifier import ClassifierConfig
 from gradual.text.corpus import Corpus
 from gradual.text.corpus import numericalize as to_ids
 from gradual.text.documents import DocumentsConfig
-from gradual.text.labels import as_array, label_texts
 from gradual.text.language_model import LanguageModelConfig
 from gradual.text.rules import UNK
 from gradual.text.tokenizer import TokenizerConfig
@@ -159,15 +158,9 @@ def show_batch(
     Returns:
         The rows as a table, and the same as an HTML page.
     """
-    return batch_view.show_batch(
-        corpus,
-        vocabulary,
-        label_texts(as_array(documents["label"].to_pylist())),
-        batch_size=language_model.root.batch_size,
-        words=language_model.root.bptt,
-        seed=language_model.root.training.seed,
-        unit=tokenizer["unit"],
-    )
+    config = language_model.root
+    size = config.batch_size
+    return _shown(corpus, vocabulary, documents, tokenizer, config, batch_size=size)
 
 
 def show_documents(
@@ -177,17 +170,24 @@ def show_documents(
     tokenizer: dict[str, Any],
     classifier: RootModel[ClassifierConfig],
 ) -> tuple[pd.DataFrame, str]:
-    """Show what the classifier will see, special tokens and unknown words marked.
+    """As `show_batch`, of what a classifier on a language model that is there already will see."""
+    return _shown(corpus, vocabulary, documents, tokenizer, classifier.root, language_model=False)
 
-    Returns:
-        The documents as a table, and the same as an HTML page.
-    """
+
+def _shown(
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    documents: pa.Table,
+    tokenizer: dict[str, Any],
+    config: LanguageModelConfig | ClassifierConfig,
+    **options: Any,
+) -> tuple[pd.DataFrame, str]:
     return batch_view.show_batch(
         corpus,
         vocabulary,
         documents["label"].to_pylist(),
-        words=classifier.root.bptt,
-        seed=classifier.root.training.seed,
+        words=config.bptt,
+        seed=config.training.seed,
         unit=tokenizer["unit"],
-        language_model=False,
+        **options,
     )
