@@ -141,11 +141,11 @@ def test_settings_of_the_bundle_are_the_defaults_and_no_part_of_what_it_learned(
     assert len(seen) == len(bundle.metadata["items"])
 
 
-def test_a_language_model_writes_as_it_is_told() -> None:
+def test_a_language_model_writes_by_its_settings() -> None:
     found, bundle = model("language_model"), bundle_of("language_model")
-    told = {"words": 4, "temperature": 0.5, "top_k": 3, "seed": 1}
-    written = found.predict(["A fine"], **told, min_p=0.0)["text"][0]
-    assert written == generate(bundle, "A fine", **told, device="cpu")
+    settings = {"words": 4, "temperature": 0.5, "top_k": 3, "min_p": 0.0, "seed": 1}
+    written = found.predict(["A fine"], **settings)["text"][0]
+    assert written == generate(bundle, "A fine", **settings, device="cpu")
     with pytest.raises(ValueError, match=r"temperature is -1: give 0 or more"):
         found.predict(["A fine"], temperature=-1)
     with pytest.raises(ValueError, match=r"no string in 1 of 2 rows \(row 1, counted from 0"):

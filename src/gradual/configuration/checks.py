@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_args, get_origin
+from typing import Any, get_args, get_origin, get_type_hints
 
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
@@ -155,25 +155,11 @@ def _fields(annotation: Any, place: Iterable[Any]) -> list[str]:
     """Return the names of the settings at a place inside a configuration's type."""
     kinds = _dataclasses_in(annotation)
     for part in place:
-        inner = [
-            field.type for kind in kinds for field in _resolved(kind) if field.name == str(part)
-        ]
+        hints = [get_type_hints(kind) for kind in kinds]
+        inner = [each[str(part)] for each in hints if str(part) in each]
         if inner:  # else an index of a list, or the member of a union that was tried
             kinds = [found for each in inner for found in _dataclasses_in(each)]
     return [field.name for kind in kinds for field in dataclasses.fields(kind)]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Field:
-    name: str
-    type: Any
-
-
-def _resolved(kind: Any) -> list[_Field]:
-    from typing import get_type_hints
-
-    hints = get_type_hints(kind)
-    return [_Field(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
 
 
 def _dataclasses_in(annotation: Any) -> list[Any]:

@@ -124,7 +124,7 @@ def generate_words(
     Each prompt is read once, then all texts are written side by side, a step of the network a
     word; so time grows linearly with words. The model never writes xxunk or xxpad.
 
-    Args: as for `generate`.
+    Args: as for `write_texts`.
 
     Returns:
         One list a text: `config.texts` for the first prompt, then for the second, …
@@ -248,45 +248,23 @@ def generate(
     prompt: str,
     words: int = 50,
     *,
-    temperature: float = 0.75,
-    min_p: float = 0.0,
-    top_k: int | None = None,
-    seed: int = 42,
     device: str = "auto",
     precision: Precision = "auto",
     allowed_rules: Collection[str] = (),
+    **settings: Any,
 ) -> str:
-    """Continue a text with a language model.
-
-    The prompt is read once; each word then costs one step, so time grows linearly with words. The
-    model never writes xxunk or xxpad. A backwards model writes what comes before the prompt.
+    """Continue one text with a language model; see `write_texts`.
 
     Args:
         bundle: The language model.
         prompt: The beginning (a backwards model: the end), raw text; may be empty.
         words: Tokens to write.
-        temperature: Below 1 likelier words, above 1 more surprising ones, 0 always the likeliest.
-        min_p: Leaves out words less likely than this share of the likeliest.
-        top_k: Chooses among so many of the likeliest words only; None among all.
-        seed: Same seed, same text.
         device: "auto" or a torch device.
         precision: "auto", "float32" or "bfloat16".
         allowed_rules: Rules of your own that the model's tokenizer may import and call.
-
-    Returns:
-        Prompt and continuation as readable text, special tokens applied.
-
-    Raises:
-        ValueError: An argument is out of range, or the bundle is no language model.
+        settings: Of `GenerationConfig`: temperature, min_p, top_k, seed.
     """
-    config = GenerationConfig(
-        prompts=(prompt,),
-        words=words,
-        temperature=temperature,
-        min_p=min_p,
-        top_k=top_k,
-        seed=seed,
-    )
+    config = GenerationConfig(prompts=(prompt,), words=words, **settings)
     texts = write_texts(
         bundle, config, device=device, precision=precision, allowed_rules=allowed_rules
     )

@@ -16,6 +16,7 @@ FORMAT_VERSION = 2
 FILE_NAME = "checkpoint.safetensors"
 
 Tensors = dict[str, torch.Tensor]
+_PARTS = ("model", "best", "optimizer", "task", "random")  # of a checkpoint, that hold tensors
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class Checkpoint:
     """
 
     key: dict[str, Any]
-    position: Position
-    finished: bool
-    history: list[dict[str, float]]
-    model: Tensors
-    optimizer: Tensors
-    task: Tensors
-    random: Tensors
+    position: Position = Position()
+    finished: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+    model: Tensors = field(default_factory=dict)
+    optimizer: Tensors = field(default_factory=dict)
+    task: Tensors = field(default_factory=dict)
+    random: Tensors = field(default_factory=dict)
     best: Tensors = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
@@ -94,12 +95,9 @@ class CheckpointStore:
         model, aliases = _without_aliases(checkpoint.model)
         # Copies, in which tied tensors are two: the model's aliases hold for them as well.
         best = {name: tensor for name, tensor in checkpoint.best.items() if name not in aliases}
-        parts = {
+        parts = {name: getattr(checkpoint, name) for name in _PARTS} | {
             "model": model,
             "best": best,
-            "optimizer": checkpoint.optimizer,
-            "task": checkpoint.task,
-            "random": checkpoint.random,
         }
         tensors = {f"{part}/{name}": t for part, ts in parts.items() for name, t in ts.items()}
         content = {
@@ -125,20 +123,9 @@ class CheckpointStore:
         tensors, text = read_sealed(self.file)
         content = json.loads(text)
         if content.get("format_version") != FORMAT_VERSION:  # the rest may mean anything
-            return Checkpoint(
-                key=content.get("key", {}),
-                position=Position(),
-                finished=False,
-                history=[],
-                model={},
-                optimizer={},
-                task={},
-                random={},
-                format_version=content.get("format_version"),
-            )
-        parts: dict[str, Tensors] = {
-            n: {} for n in ("model", "best", "optimizer", "task", "random")
-        }
+            found = content.get("format_version")
+            return Checkpoint(content.get("key", {}), format_version=found)
+        parts: dict[str, Tensors] = {name: {} for name in _PARTS}
         for name, tensor in tensors.items():
             part, rest = name.split("/", 1)
             parts[part][rest] = tensor
@@ -146,17 +133,8 @@ class CheckpointStore:
             parts["model"][alias] = parts["model"][name]
             if parts["best"]:
                 parts["best"][alias] = parts["best"][name]
-        return Checkpoint(
-            key=content["key"],
-            position=Position(**content["position"]),
-            finished=content["finished"],
-            history=content["history"],
-            model=parts["model"],
-            optimizer=parts["optimizer"],
-            task=parts["task"],
-            random=parts["random"],
-            best=parts["best"],
-        )
+        said: dict[str, Any] = {name: content[name] for name in ("key", "finished", "history")}
+        return Checkpoint(position=Position(**content["position"]), **(said | parts))
 
     def delete(self) -> None:
         """Remove the stored checkpoint, if there is one."""
