@@ -96,6 +96,21 @@ def test_artifacts_are_entries_of_every_source_and_what_is_written_wins(conf: Pa
     assert found == {"type": "MemoryDataset"}
 
 
+def test_a_start_from_fastais_files_reads_in_the_direction_of_its_source(conf: Path) -> None:
+    def entry(name: str, start: str) -> dict[str, Any]:
+        found = loader(conf, **{name: {"start": start}})["catalog"]
+        entry: dict[str, Any] = found[f"{name}.pretrained_language_model"]
+        return entry
+
+    for name, backwards in (("t", False), ("t_backwards", True)):
+        assert entry(name, "fastai:wt103.tgz")["filepath"] == "fastai:wt103.tgz"
+        assert entry(name, "fastai:wt103.tgz")["backwards"] is backwards
+        assert "backwards" not in entry(name, "models:/a@b"), "a bundle says it itself"
+    found = loader(conf, t={"start": "fastai:wt103-fwd.tgz"})["catalog"]
+    other = found["t_backwards.pretrained_language_model"]
+    assert not other["filepath"].startswith("fastai:"), "a variant names its own"
+
+
 @pytest.mark.parametrize(
     ("params", "answer"),
     [

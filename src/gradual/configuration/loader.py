@@ -13,6 +13,7 @@ from gradual.configuration.artifacts import catalog_entries
 from gradual.configuration.errors import ConfigurationError, nearest
 from gradual.configuration.merge import merge
 from gradual.configuration.sources import KINDS, Run, Source, read_sources, runs_of
+from gradual.io.bundle import FASTAI
 
 DEFAULT_RECIPE = "small"
 # What a source's parameters may hold beside the groups that its nodes take.
@@ -114,7 +115,12 @@ class ConfigLoader(OmegaConfigLoader):
         for name in self.runs:
             start = parameters[name].get("start")
             if start is not None:  # what its language model starts from, instead of random weights
-                entries[f"{name}.pretrained_language_model"]["filepath"] = start
+                entry = entries[f"{name}.pretrained_language_model"]
+                entry["filepath"] = start
+                if str(start).startswith(FASTAI):  # whose files do not say in which direction
+                    entry["backwards"] = bool(
+                        (parameters[name].get("tokenizer") or {}).get("backwards")
+                    )
         return entries | config
 
     def _parameters(self, written: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,15 @@ from kedro_datasets._typing import JSONPreview
 
 from gradual import tracking
 from gradual.io.atomic import AtomicFileDataset
+from gradual.io.download import SourceFile
 
 if TYPE_CHECKING:
     from gradual.training.bundle import Bundle
 
 # gradual.training.bundle imports torch: seconds that `kedro catalog list` should not cost.
+
+#: What the address of a language model begins with that fastai has stored.
+FASTAI = "fastai:"
 
 
 class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
@@ -22,7 +27,10 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
 
     `filepath: null` names no model: it loads as None, which a training node takes as "start from
     random weights", and cannot be saved. `models:/<name>@<alias>` or `models:/<name>/<version>`
-    names a model in MLflow's registry, which is fetched from there and cannot be saved either.
+    names a model in MLflow's registry, which is fetched from there and cannot be saved either; nor
+    can `fastai:<path or URL>`, a language model of fastai in its own files (see
+    `gradual.text.fastai_weights`). A URL is downloaded, or taken from a mirror, as that of a
+    source is; what follows `#sha256=` is the archive's checksum.
 
     Examples:
         ```yaml
@@ -37,6 +45,12 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
           type: gradual.io.BundleDataset
           filepath: models:/wikitext_language_model@champion
           kind: language_model
+
+        other.pretrained:
+          type: gradual.io.BundleDataset
+          filepath: fastai:https://s3.amazonaws.com/fast-ai-modelzoo/wt103-bwd.tgz
+          backwards: true
+          kind: language_model
         ```
 
         >>> dataset = BundleDataset(filepath="classifier.safetensors", kind="text_classifier")
@@ -50,29 +64,35 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
         *,
         filepath: str | os.PathLike[str] | None,
         kind: str | None = None,
+        backwards: bool = False,
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """As `AtomicFileDataset`, and the kind of model.
 
         Args:
-            filepath: The local file, a registered model, or None for no model.
+            filepath: The local file, a registered model, one of fastai, or None for no model.
             kind: Kind that the bundle must be of, e.g. `language_model`; None allows any.
+            backwards: Whether a model of fastai reads texts from their ends, which its files do
+                not say.
             version: Set by Kedro where the catalog says `versioned: true`.
             metadata: Ignored here; read by plugins such as kedro-viz.
         """
-        self._registered = (
-            filepath if isinstance(filepath, str) and filepath.startswith("models:") else None
-        )
-        local = "" if filepath is None or self._registered else filepath
+        address = filepath if isinstance(filepath, str) else ""
+        self._registered = address if address.startswith("models:") else None
+        self._fastai = _fastai_file(address) if address.startswith(FASTAI) else None
+        local = "" if filepath is None or self._registered or self._fastai else filepath
         super().__init__(filepath=local, version=version, metadata=metadata)
         self._kind = kind
+        self._backwards = backwards
         self._absent = filepath is None
 
     def load(self) -> "Bundle | None":
         """Read the bundle; None where `filepath` is null."""
         if self._registered is not None:
             return tracking.load_registered(self._registered, self._kind)
+        if self._fastai is not None:
+            return self._load_fastai(self._fastai)
         return None if self._absent else super().load()
 
     def save(self, data: "Bundle") -> None:
@@ -83,6 +103,11 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
             raise DatasetError(
                 f"{self._registered} is a registered model, which pipelines read: name a file to "
                 "save the bundle to, and have a node log and register it"
+            )
+        if self._fastai is not None:
+            raise DatasetError(
+                f"{self._shown} is a model of fastai, which pipelines read: name a .safetensors "
+                "file to save the bundle to"
             )
         if self._kind is not None and data.kind != self._kind:
             raise DatasetError(
@@ -101,16 +126,42 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
 
         save_bundle(data, path)
 
+    def _load_fastai(self, file: SourceFile) -> "Bundle":
+        from gradual.text.fastai_weights import fastai_language_model
+
+        path = file.path()
+        assert path is not None  # _fastai_file names one
+        bundle = fastai_language_model(path, backwards=self._backwards)
+        if self._kind not in (None, bundle.kind):
+            raise DatasetError(
+                f"{self._shown} is a {bundle.kind}, where a {self._kind} is needed: name another"
+            )
+        return replace(bundle, origin=str(self._shown))
+
+    @property
+    def _shown(self) -> Any:
+        """The address, without what may be secret in a URL."""
+        if self._fastai is not None:
+            described = self._fastai.describe()
+            return f"{FASTAI}{described['url'] or described['filepath']}"
+        return None if self._absent else self._registered or self._filepath
+
     def _exists(self) -> bool:
         # Whether a registered model is there its registry says when it is loaded.
+        if self._fastai is not None:
+            return self._fastai.exists()
         return self._absent or self._registered is not None or super()._exists()
 
     def _describe(self) -> dict[str, Any]:
-        filepath = None if self._absent else self._registered or self._filepath
-        return {**super()._describe(), "filepath": filepath, "kind": self._kind}
+        return {**super()._describe(), "filepath": self._shown, "kind": self._kind}
 
     def preview(self) -> JSONPreview:
-        """Kind, configuration, size and dependencies of the model for kedro-viz."""
+        """Kind, configuration, size and dependencies of the model for kedro-viz.
+
+        Nothing is downloaded for it.
+        """
+        if self._fastai is not None and not self._exists():
+            return JSONPreview(json.dumps({"filepath": self._shown, "model": "not fetched yet"}))
         bundle = self.load()
         if bundle is None:
             return JSONPreview(json.dumps({"filepath": None, "model": "none: random weights"}))
@@ -122,3 +173,16 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
             "config": bundle.config,
         }
         return JSONPreview(json.dumps(summary))
+
+
+def _fastai_file(address: str) -> SourceFile:
+    """What an address `fastai:<path or URL>[#sha256=…]` names."""
+    place, _, sha256 = address.removeprefix(FASTAI).partition("#sha256=")
+    if not place:
+        raise DatasetError(
+            f"{address} names no file: write {FASTAI}<path or URL>, for example "
+            f"{FASTAI}https://s3.amazonaws.com/fast-ai-modelzoo/wt103-fwd.tgz"
+        )
+    if "://" in place:
+        return SourceFile(url=place, sha256=sha256 or None)
+    return SourceFile(filepath=Path(place).expanduser(), sha256=sha256 or None)

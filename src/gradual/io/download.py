@@ -244,9 +244,10 @@ def _fault(path: Path, origin: _Origin) -> str | None:
 
 def _warn_unverified(path: Path, found: str) -> None:
     logger.warning(
-        "%s is not verified, since the catalog names no checksum for it: if you trust this file, "
-        "add `sha256: %s` to its entry",
+        "%s is not verified, since no checksum is named for it: if you trust this file, "
+        "add `sha256: %s` to its entry in the catalog (to a `start`: #sha256=%s)",
         path,
+        found,
         found,
     )
 
