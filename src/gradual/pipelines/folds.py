@@ -22,8 +22,9 @@ def create_pipeline(folds: int, name: str, titles: str = "") -> Pipeline:
 
     def gather(*scores: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, object]]:
         together = over_folds(scores, name)
-        tracking.log_results(together)
-        return together, summarise(together, folds, imported(titles) if titles else {})
+        summary = summarise(together, folds, imported(titles) if titles else {})
+        tracking.log_results(together, summary)
+        return together, summary
 
     return Pipeline(
         [

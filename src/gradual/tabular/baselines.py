@@ -7,6 +7,7 @@ difference is one of the methods, not of the columns. Trees are scikit-learn's.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -164,7 +165,12 @@ def fit_baseline(
     encoded, valid, target = examples.encoded, examples.valid, examples.fitted
     truth = examples.truth(examples.train)
     estimators: list[Any] = []
-    features = Features(name, examples.preprocessor, net)
+    vectors: list[np.ndarray] = []
+    if name == "boosting_on_embeddings":
+        if net is None:
+            raise ValueError("boosting_on_embeddings needs the net whose embeddings it reads")
+        vectors = list(net.embeddings().values())
+    features = Features(name, examples.preprocessor, vectors)
     if name != "constant":
         x, held_out = features(encoded.take(examples.train)), None
         if BASELINES[name].form == "boosting" and len(valid):
@@ -232,27 +238,25 @@ class Features:
     """What a baseline reads of an encoded table.
 
     Attributes:
+        vectors: Of the levels of each column, which stand for its codes; none for the codes.
         unordered: For each column of the matrix, whether it holds codes without order.
     """
 
-    def __init__(self, name: str, preprocessor: Preprocessor, net: TabularModel | None) -> None:
-        self._name, self._preprocessor = name, preprocessor
-        self.vectors: list[np.ndarray] = []
+    def __init__(
+        self, name: str, preprocessor: Preprocessor, vectors: Sequence[np.ndarray] = ()
+    ) -> None:
+        self._one_hot, self._preprocessor = BASELINES[name].form == "lines", preprocessor
+        self.vectors = vectors
+        widths = [one.shape[1] for one in vectors]
         counts = list(preprocessor.cardinalities.values())
-        numbers = len(preprocessor.continuous)
-        self.unordered = np.array([n <= _MOST_CODES for n in counts] + [False] * numbers)
-        if name == "boosting_on_embeddings":
-            if net is None:
-                raise ValueError("boosting_on_embeddings needs the net whose embeddings it reads")
-            self.vectors = list(net.embeddings().values())
-            width = sum(one.shape[1] for one in self.vectors) + numbers
-            self.unordered = np.zeros(width, bool)
+        levels = [False] * sum(widths) if widths else [n <= _MOST_CODES for n in counts]
+        self.unordered = np.array([*levels, *([False] * len(preprocessor.continuous))])
 
     def __call__(self, encoded: pa.Table) -> Any:
-        """The matrix `(n, columns)`: dense, or sparse for `linear`."""
+        """The matrix `(n, columns)`: dense, or sparse one-hot codes for lines."""
         codes = codes_of(encoded, self._preprocessor.cardinalities).numpy()
         numbers = numbers_of(encoded, self._preprocessor.continuous).numpy()
-        if self._name == "linear":
+        if self._one_hot:
             return _one_hot(codes, numbers, list(self._preprocessor.cardinalities.values()))
         if self.vectors:
             parts = [vectors[code] for vectors, code in zip(self.vectors, codes.T, strict=True)]

@@ -12,11 +12,10 @@ from scipy.special import expit, logit, softmax
 
 from gradual.sources.errors import SourceError
 from gradual.sources.reader import SourceRows
-from gradual.tabular.baselines import BASELINES, Baseline
+from gradual.tabular.baselines import BASELINES, Baseline, Features
 from gradual.tabular.predict import TableModel, TabularModel
 from gradual.tabular.preprocessing import Preprocessor, TransformReport
 from gradual.tabular.targets import Target
-from gradual.tabular.task import codes_of, numbers_of
 from gradual.tabular.train import KIND
 from gradual.tabular.trees import Trees, pack_boosting, pack_forest
 from gradual.training.bundle import Bundle
@@ -115,7 +114,9 @@ class StoredBaseline(TableModel):
             groups.setdefault(group, {})[rest] = array
         self._lines = groups.pop("", {})
         vectors = groups.pop(_VECTORS, {})
-        self._vectors = [vectors[key] for key in sorted(vectors, key=int)]
+        self._features = Features(
+            name, preprocessor, [vectors[key] for key in sorted(vectors, key=int)]
+        )
         self._trees = [Trees(**groups[key]) for key in sorted(groups, key=int)]
 
     @classmethod
@@ -144,20 +145,10 @@ class StoredBaseline(TableModel):
         return softmax(outputs, axis=1)
 
     def _outputs(self, encoded: pa.Table) -> np.ndarray:
-        codes = codes_of(encoded, self.preprocessor.cardinalities).numpy()
-        numbers = numbers_of(encoded, self.preprocessor.continuous).numpy().astype(np.float64)
+        matrix = self._features(encoded)
         if self._lines:
-            slopes = self._lines["coefficients"].T  # (columns, outputs)
-            first = np.cumsum([0, *self.preprocessor.cardinalities.values()])
-            levels = sum(
-                (slopes[start + code] for start, code in zip(first, codes.T, strict=False))
-            )
-            return self._lines["intercept"] + levels + numbers @ slopes[first[-1] :]
-        if self._vectors:
-            parts = [vectors[code] for vectors, code in zip(self._vectors, codes.T, strict=True)]
-            matrix = np.concatenate([*parts, numbers.astype(np.float32)], axis=1)
-        else:
-            matrix = np.concatenate([codes, numbers], axis=1, dtype=np.float64)
+            found: np.ndarray = matrix @ self._lines["coefficients"].T + self._lines["intercept"]
+            return found
         return np.concatenate([trees.outputs(matrix) for trees in self._trees], axis=1)
 
 

@@ -101,16 +101,21 @@ def log_metrics(metrics: Mapping[str, Any], step: int | None = None, prefix: str
         _client().log_batch(run_id, metrics=entities[start : start + _METRICS_PER_BATCH])
 
 
-def log_results(scores: pd.DataFrame) -> None:
+def log_results(scores: pd.DataFrame, summary: Mapping[str, Any] | None = None) -> None:
     """Log result rows as metrics: `test.net.accuracy`, its interval as `….low` and `….high`.
 
     Only what is said of all rows and, where there are several seeds, of their mean: the stored
-    table has the rest.
+    table has the rest. The result in words goes to the log, whether a run is active or not.
 
     Args:
         scores: Result rows (`gradual.results.table`): columns part, model, metric, seed, slice,
             value, low, high; an interval may be missing.
+        summary: `headline`, and `warnings` if there are any.
     """
+    if summary is not None:
+        logger.info(summary["headline"])
+        for warning in summary.get("warnings", ()):
+            logger.warning(warning)
     whole = scores[scores["seed"].isna() & (scores["slice"] == "")]
     metrics: dict[str, Any] = {}
     for row in whole.to_dict("records"):

@@ -206,10 +206,7 @@ def summarise_scores(
     found = pd.concat([held_out_scores, cold_start_scores], ignore_index=True)
     model = Recommender.from_bundle(recommender)
     summary = report.summarise(model, predictions, found, verdicts, looks)
-    tracking.log_results(found)
-    logger.info(summary["headline"])
-    for warning in summary["warnings"]:
-        logger.warning(warning)
+    tracking.log_results(found, summary)
     return found, summary
 
 

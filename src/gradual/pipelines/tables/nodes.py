@@ -146,10 +146,7 @@ def fit_and_compare(
     )
     looks = tracking.count_looks(rows_hash(table.take(examples.held_out)))
     summary = summarise(found.scores, found.facts, looks)
-    tracking.log_results(found.scores)
-    logger.info(summary["headline"])
-    for warning in summary["warnings"]:
-        logger.warning(warning)
+    tracking.log_results(found.scores, summary)
     return found.scores, summary, found.predictions, found.model
 
 

@@ -1,7 +1,6 @@
 """Nodes that make one answer of a forward and a backward classifier's."""
 
 import dataclasses
-import logging
 from typing import Any
 
 import pandas as pd
@@ -18,8 +17,6 @@ from gradual.text.predictions import average_predictions, rows_fingerprint, serv
 from gradual.text.stacking import serve, served_bundle
 from gradual.tracking.run import current_namespace
 from gradual.training.bundle import Bundle
-
-logger = logging.getLogger(__name__)
 
 
 def average(
@@ -66,9 +63,7 @@ def evaluate(
         reads_test_texts=True,
         looks=looks,
     )
-    tracking.log_results(scores)
-    for text in (summary["headline"], *summary["warnings"]):
-        logger.info(text)
+    tracking.log_results(scores, summary)
     return scores, summary
 
 

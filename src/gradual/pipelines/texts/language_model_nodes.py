@@ -95,10 +95,9 @@ def evaluate(
         )
         frames.append(score_words(answers, source=current_namespace(), part=name))
     scores = pd.concat(frames, ignore_index=True)
-    tracking.log_results(scores)
-    headline = words_headline(scores)
-    logger.info(headline)
-    return scores, {"headline": headline, "start": language_model.metadata["start"]}
+    found = {"headline": words_headline(scores), "start": language_model.metadata["start"]}
+    tracking.log_results(scores, found)
+    return scores, found
 
 
 def write_report(
