@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from gradual.pipelines import step
 from gradual.pipelines.texts import classifier_nodes, data_nodes, ensemble_nodes
 from gradual.pipelines.texts import language_model_nodes as language_nodes
 from gradual.text.figures import FIGURES
@@ -29,41 +30,29 @@ def create_ensemble_pipeline() -> Pipeline:
     """Return the mean of a forward and a backward classifier, scored and reported."""
     return Pipeline(
         [
-            Node(
-                func=ensemble_nodes.average,
-                inputs=[
-                    *("forward_predictions", "backward_predictions"),
-                    *("forward_valid_predictions", "backward_valid_predictions"),
-                    "params:classifier",
-                ],
-                outputs=["predictions", "valid_predictions", "choice"],
+            step(
+                ensemble_nodes.average,
+                "forward_predictions backward_predictions "
+                "forward_valid_predictions backward_valid_predictions params:classifier",
+                _PREDICTED,
                 name="average_predictions",
             ),
-            Node(
-                func=ensemble_nodes.evaluate,
-                inputs=["predictions", "valid_predictions", "choice"],
-                outputs=["scores", "summary"],
-                name="evaluate_ensemble",
-            ),
+            step(ensemble_nodes.evaluate, _PREDICTED, "scores summary", name="evaluate_ensemble"),
             *_reading("ensemble"),
-            Node(
-                func=ensemble_nodes.write_report,
-                inputs=_by_name("summary", "scores", "review_examples") | _figures(*FIGURES),
-                outputs="report",
+            step(
+                ensemble_nodes.write_report,
+                "summary scores review_examples",
+                "report",
+                more=_figures(*FIGURES),
                 name="write_ensemble_report",
             ),
-            Node(
-                func=ensemble_nodes.join,
-                inputs=["forward_classifier", "backward_classifier", "ngrams", "choice"],
-                outputs=["ensemble", "served"],
+            step(
+                ensemble_nodes.join,
+                "forward_classifier backward_classifier ngrams choice",
+                "ensemble served",
                 name="join_classifiers",
             ),
-            Node(
-                func=classifier_nodes.log_model,
-                inputs=["served", *_TO_LOG],
-                outputs="logged_model",
-                name="log_ensemble_model",
-            ),
+            step(classifier_nodes.log_model, _TO_LOG, "logged_model", name="log_ensemble_model"),
         ],
         tags="text_ensemble",
     )
@@ -73,11 +62,10 @@ def create_prediction_pipeline() -> Pipeline:
     """Return the pipeline that classifies the texts of `new_rows` with what is served."""
     return Pipeline(
         [
-            Node(
-                func=classifier_nodes.predict_new_rows,
-                inputs=["new_rows", "params:tokenizer", "served"],
-                outputs=_NEW,
-                name="predict_new_rows",
+            step(
+                classifier_nodes.predict_new_rows,
+                "new_rows params:tokenizer served",
+                "new_predictions new_rows_metrics new_rows_report",
             )
         ],
         tags="predict",
@@ -88,11 +76,10 @@ def create_generation_pipeline() -> Pipeline:
     """Return the pipeline that writes texts with the stored language model."""
     return Pipeline(
         [
-            Node(
-                func=language_nodes.write_texts,
-                inputs=["language_model", "params:generation", "params:tokenizer"],
-                outputs="generated_texts",
-                name="write_texts",
+            step(
+                language_nodes.write_texts,
+                "language_model params:generation params:tokenizer",
+                "generated_texts",
             )
         ],
         tags="generation",
@@ -109,57 +96,41 @@ def create_range_test_pipeline(
     nodes = []
     if not has_language_model:
         nodes.append(
-            Node(
-                func=language_nodes.find_learning_rate,
-                inputs=[
-                    *("corpus", "vocabulary", "document_splits"),
-                    *("pretrained_language_model", "params:language_model"),
-                ],
-                outputs=["language_model_range_test", "language_model_range_test_figure"],
+            step(
+                language_nodes.find_learning_rate,
+                f"{_CORPUS} document_splits pretrained_language_model params:language_model",
+                "language_model_range_test language_model_range_test_figure",
                 name="find_language_model_learning_rate",
             )
         )
     if task == "classifier":
         nodes.append(
-            Node(
-                func=classifier_nodes.find_learning_rate,
-                inputs=[
-                    *("corpus", "vocabulary", "documents", "document_splits"),
-                    *("language_model", "params:classifier"),
-                ],
-                outputs=["classifier_range_test", "classifier_range_test_figure"],
+            step(
+                classifier_nodes.find_learning_rate,
+                f"{_CORPUS} documents document_splits language_model params:classifier",
+                "classifier_range_test classifier_range_test_figure",
                 name="find_classifier_learning_rate",
             )
         )
     return Pipeline(nodes, tags="range_test")
 
 
-_NEW = ["new_predictions", "new_rows_metrics", "new_rows_report"]
-_TO_LOG = ["documents", "params:documents", "params:tokenizer", "params:registration"]
+_CORPUS = "corpus vocabulary"
+_PREDICTED = "predictions valid_predictions choice"
+_TO_LOG = "served documents params:documents params:tokenizer params:registration"
 
 
 def _corpus() -> Pipeline:
     """Source → documents → tokens → word ids, with the tokenizer and vocabulary of the rest."""
     return Pipeline(
         [
-            Node(
-                func=data_nodes.read_documents,
-                inputs=["source", "test_source", "unlabelled_source", "params:documents"],
-                outputs="documents",
-                name="read_documents",
+            step(
+                data_nodes.read_documents,
+                "source test_source unlabelled_source params:documents",
+                "documents",
             ),
-            Node(
-                func=data_nodes.tokenize_documents,
-                inputs=["documents", "params:documents", "tokenizer"],
-                outputs="tokens",
-                name="tokenize_documents",
-            ),
-            Node(
-                func=data_nodes.numericalize,
-                inputs=["tokens", "vocabulary"],
-                outputs="corpus",
-                name="numericalize",
-            ),
+            step(data_nodes.tokenize_documents, "documents params:documents tokenizer", "tokens"),
+            step(data_nodes.numericalize, "tokens vocabulary", "corpus"),
         ],
         tags="text_data",
     )
@@ -169,35 +140,26 @@ def _own_language() -> Pipeline:
     """Tokenizer and vocabulary of the source's own texts."""
     return Pipeline(
         [
-            Node(
-                func=data_nodes.split_documents,
-                inputs=["documents", "params:language_model_split", "params:classifier_split"],
-                outputs="document_splits",
-                name="split_documents",
+            step(
+                data_nodes.split_documents,
+                "documents params:language_model_split params:classifier_split",
+                "document_splits",
             ),
-            Node(
-                func=data_nodes.fit_tokenizer,
-                inputs=[
-                    *("documents", "document_splits", "pretrained_language_model"),
-                    *("params:documents", "params:tokenizer"),
-                ],
-                outputs="tokenizer",
-                name="fit_tokenizer",
+            step(
+                data_nodes.fit_tokenizer,
+                "documents document_splits pretrained_language_model "
+                "params:documents params:tokenizer",
+                "tokenizer",
             ),
-            Node(
-                func=data_nodes.build_vocabulary,
-                inputs=["tokens", "document_splits", "params:vocabulary"],
-                outputs="vocabulary",
-                name="build_vocabulary",
+            step(
+                data_nodes.build_vocabulary,
+                "tokens document_splits params:vocabulary",
+                "vocabulary",
             ),
-            Node(
-                func=data_nodes.show_batch,
-                inputs=[
-                    *("corpus", "vocabulary", "documents", "tokenizer"),
-                    "params:language_model",
-                ],
-                outputs=["batch_table", "batch_view"],
-                name="show_batch",
+            step(
+                data_nodes.show_batch,
+                f"{_CORPUS} documents tokenizer params:language_model",
+                "batch_table batch_view",
             ),
         ],
         tags="text_data",
@@ -208,23 +170,21 @@ def _given_language() -> Pipeline:
     """Tokenizer and vocabulary of a language model that is there already."""
     return Pipeline(
         [
-            Node(
-                func=data_nodes.split_labelled_documents,
-                inputs=["documents", "params:classifier_split"],
-                outputs="document_splits",
+            step(
+                data_nodes.split_labelled_documents,
+                "documents params:classifier_split",
+                "document_splits",
                 name="split_documents",
             ),
-            Node(
-                func=data_nodes.take_language,
-                inputs=["language_model", "params:tokenizer"],
-                outputs=["vocabulary", "tokenizer"],
-                name="take_language",
+            step(
+                data_nodes.take_language,
+                "language_model params:tokenizer",
+                "vocabulary tokenizer",
             ),
-            Node(
-                func=data_nodes.show_documents,
-                inputs=["corpus", "vocabulary", "documents", "tokenizer", "params:classifier"],
-                outputs=["batch_table", "batch_view"],
-                name="show_documents",
+            step(
+                data_nodes.show_documents,
+                f"{_CORPUS} documents tokenizer params:classifier",
+                "batch_table batch_view",
             ),
         ],
         tags="text_data",
@@ -235,31 +195,29 @@ def _language_model() -> Pipeline:
     """Word ids → language model, scored; what it writes."""
     return Pipeline(
         [
-            Node(
-                func=language_nodes.train,
-                inputs=[
-                    *("corpus", "vocabulary", "document_splits", "pretrained_language_model"),
-                    *("language_model_checkpoints", "tokenizer", "params:language_model"),
-                ],
-                outputs=["language_model", "language_model_history"],
+            step(
+                language_nodes.train,
+                f"{_CORPUS} document_splits pretrained_language_model "
+                "language_model_checkpoints tokenizer params:language_model",
+                "language_model language_model_history",
                 name="train_language_model",
             ),
-            Node(
-                func=language_nodes.plot_training,
-                inputs="language_model_history",
-                outputs="language_model_training_figure",
+            step(
+                language_nodes.plot_training,
+                "language_model_history",
+                "language_model_training_figure",
                 name="plot_language_model_training",
             ),
-            Node(
-                func=language_nodes.evaluate,
-                inputs=["language_model", "corpus", "document_splits"],
-                outputs=["language_model_scores", "language_model_summary"],
+            step(
+                language_nodes.evaluate,
+                "language_model corpus document_splits",
+                "language_model_scores language_model_summary",
                 name="evaluate_language_model",
             ),
-            Node(
-                func=language_nodes.write_samples,
-                inputs=["language_model", "params:generation", "params:tokenizer"],
-                outputs="sample_texts",
+            step(
+                language_nodes.write_samples,
+                "language_model params:generation params:tokenizer",
+                "sample_texts",
                 name="write_sample_texts",
             ),
         ],
@@ -271,21 +229,18 @@ def _language_model_report() -> Pipeline:
     """Language model → report and model registry, where it is all that a source is for."""
     return Pipeline(
         [
-            Node(
-                func=language_nodes.write_report,
-                inputs=_by_name("language_model_scores", "language_model_summary", "sample_texts")
+            step(
+                language_nodes.write_report,
+                "",
+                "scores summary report",
+                more=_by_name("language_model_scores", "language_model_summary", "sample_texts")
                 | _figures("language_model_training")
                 | {"config": "params:language_model"},
-                outputs=["scores", "summary", "report"],
-                name="write_report",
             ),
-            Node(
-                func=language_nodes.register,
-                inputs=[
-                    *("language_model", "params:registration", "params:generation"),
-                    "params:tokenizer",
-                ],
-                outputs="logged_model",
+            step(
+                language_nodes.register,
+                "language_model params:registration params:generation params:tokenizer",
+                "logged_model",
                 name="register_language_model",
             ),
         ],
@@ -304,74 +259,51 @@ def _classifier(language_model: str | None = None) -> Pipeline:
     drawn = ["classifier_training", *([f"{language_model}_training"] if language_model else [])]
     return Pipeline(
         [
-            Node(
-                func=classifier_nodes.train,
-                inputs=[
-                    *("corpus", "vocabulary", "documents", "document_splits", "language_model"),
-                    *("classifier_checkpoints", "tokenizer", "params:documents"),
-                    "params:classifier",
-                ],
-                outputs=["classifier", "classifier_history", "valid_probabilities"],
+            step(
+                classifier_nodes.train,
+                f"{_CORPUS} documents document_splits language_model classifier_checkpoints "
+                "tokenizer params:documents params:classifier",
+                "classifier classifier_history valid_probabilities",
                 name="train_classifier",
             ),
-            Node(
-                func=classifier_nodes.plot_training,
-                inputs="classifier_history",
-                outputs="classifier_training_figure",
+            step(
+                classifier_nodes.plot_training,
+                "classifier_history",
+                "classifier_training_figure",
                 name="plot_classifier_training",
             ),
-            Node(
-                func=classifier_nodes.fit_baseline,
-                inputs=[
-                    *("documents", "document_splits", "rivals"),
-                    *("params:documents", "params:classifier"),
-                ],
-                outputs=["baseline_probabilities", "ngrams"],
-                name="fit_baseline",
+            step(
+                classifier_nodes.fit_baseline,
+                "documents document_splits rivals params:documents params:classifier",
+                "baseline_probabilities ngrams",
             ),
-            Node(
-                func=classifier_nodes.predict,
-                inputs=[
-                    *("classifier", "corpus", "documents", "document_splits"),
-                    *("valid_probabilities", "baseline_probabilities", "params:documents"),
-                    "params:classifier",
-                ],
-                outputs=["predictions", "valid_predictions", "choice"],
+            step(
+                classifier_nodes.predict,
+                "classifier corpus documents document_splits valid_probabilities "
+                "baseline_probabilities params:documents params:classifier",
+                _PREDICTED,
                 name="predict_documents",
             ),
-            Node(
-                func=classifier_nodes.join,
-                inputs=["classifier", "ngrams", "choice"],
-                outputs="served",
-                name="serve",
-            ),
-            Node(
-                func=classifier_nodes.evaluate,
-                inputs=_by_name(
+            step(classifier_nodes.join, "classifier ngrams choice", "served", name="serve"),
+            step(
+                classifier_nodes.evaluate,
+                "",
+                "scores summary",
+                more=_by_name(
                     *("predictions", "valid_predictions", "documents", "document_splits"),
                     *("classifier", "choice", *trained),
                 ),
-                outputs=["scores", "summary"],
                 name="evaluate_classifier",
             ),
             *_reading("classifier"),
-            Node(
-                func=classifier_nodes.write_report,
-                inputs=_by_name(
-                    *("summary", "scores", "review_examples"),
-                    *(["sample_texts"] if language_model else []),
-                )
-                | _figures(*FIGURES, *drawn)
-                | {"config": "params:classifier"},
-                outputs="report",
-                name="write_report",
+            step(
+                classifier_nodes.write_report,
+                "summary scores review_examples params:classifier",
+                "report",
+                more=_by_name(*(["sample_texts"] if language_model else []))
+                | _figures(*FIGURES, *drawn),
             ),
-            Node(
-                func=classifier_nodes.log_model,
-                inputs=["served", *_TO_LOG],
-                outputs="logged_model",
-                name="log_classifier_model",
-            ),
+            step(classifier_nodes.log_model, _TO_LOG, "logged_model", name="log_classifier_model"),
         ],
         tags="text_classifier",
     )
@@ -380,18 +312,13 @@ def _classifier(language_model: str | None = None) -> Pipeline:
 def _reading(what: str) -> list[Node]:
     """Predictions → figures and texts worth reading."""
     return [
-        Node(
-            func=classifier_nodes.draw,
-            inputs=["predictions", "scores"],
-            outputs=_figures(*FIGURES),
+        step(
+            classifier_nodes.draw,
+            "predictions scores",
+            _figures(*FIGURES),
             name=f"draw_{what}_figures",
         ),
-        Node(
-            func=choose_examples,
-            inputs="predictions",
-            outputs="review_examples",
-            name=f"choose_{what}_examples",
-        ),
+        step(choose_examples, "predictions", "review_examples", name=f"choose_{what}_examples"),
     ]
 
 
