@@ -114,7 +114,7 @@ def test_no_row_is_refused(kind: str) -> None:
 
 
 def test_one_column_may_come_as_a_list() -> None:
-    for kind in ("text_classifier", "text_ensemble", "language_model", "collab"):
+    for kind in ("text_classifier", "text_stack", "text_ngrams", "language_model", "collab"):
         found, column = model(kind), questions(kind).columns[0]
         asked = questions(kind)[[column]]
         pd.testing.assert_frame_equal(found.predict(asked[column].tolist()), found.predict(asked))
@@ -274,3 +274,6 @@ def test_a_text_model_names_the_packages_of_its_tokenizer() -> None:
     assert "sentencepiece" in needed("language_model", {"unit": "subword"})
     assert "sudachipy" in needed("text_classifier", {"unit": "word", "language": "ja"})
     assert "wcwidth" in needed("text_ensemble", {}, {"unit": "character"})
+    assert needed("text_ngrams", {}) == set()
+    stack = class_of("text_stack").requirements(bundle_of("text_stack"))
+    assert stack == {"spacy", "tqdm"}
