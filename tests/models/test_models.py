@@ -274,6 +274,6 @@ def test_a_text_model_names_the_packages_of_its_tokenizer() -> None:
     assert "sentencepiece" in needed("language_model", {"unit": "subword"})
     assert "sudachipy" in needed("text_classifier", {"unit": "word", "language": "ja"})
     assert "wcwidth" in needed("text_ensemble", {}, {"unit": "character"})
-    assert needed("text_ngrams", {}) == set()
+    assert needed("text_ngrams", {}) == {"scikit-learn"}
     stack = class_of("text_stack").requirements(bundle_of("text_stack"))
     assert stack == {"spacy", "tqdm"}

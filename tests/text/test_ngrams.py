@@ -11,7 +11,6 @@ from gradual.text import ngrams
 from gradual.text.classifier import Seen
 from gradual.text.labels import as_array, encode_labels
 from gradual.text.ngrams import KIND, NgramsConfig, TextNgrams, fit_ngrams, ngram_answers
-from gradual.text.terms import inverse_frequencies, tf_idf
 from gradual.training.bundle import BundleStore, load_bundle, save_bundle
 
 N = 120
@@ -61,22 +60,13 @@ def test_answers_are_scikit_learns(classes: int, tmp_path: Path) -> None:
     expected = theirs.predict_proba(vectorizer.transform(asked))
     np.testing.assert_allclose(own.probabilities(asked), expected, atol=2e-3)
     # The fits end within their tolerance of each other; of the same weights, answers are equal.
-    columns = [vectorizer.vocabulary_[name] for name in terms_of(own)]
+    columns = [vectorizer.vocabulary_[name] for name in own.terms]
     theirs.coef_[:, columns] = bundle.state["coefficients"].numpy().T
     theirs.intercept_ = bundle.state["intercepts"].numpy()
     expected = theirs.predict_proba(vectorizer.transform(asked))
     np.testing.assert_allclose(own.probabilities(asked), expected, atol=1e-6)
     answer = own.predict(asked)
     assert answer["label"].tolist() == [str(k) for k in expected.argmax(axis=1)]
-
-
-def terms_of(model: TextNgrams) -> list[str]:
-    words = model.terms.words
-    pairs = [divmod(code, len(words)) for code in model.terms.codes[1].tolist()]
-    return [
-        *(words[code] for code in model.terms.codes[0].tolist()),
-        *(f"{words[first]} {words[second]}" for first, second in pairs),
-    ]
 
 
 def test_naive_bayes_weights_are_part_of_the_coefficients() -> None:
@@ -86,12 +76,12 @@ def test_naive_bayes_weights_are_part_of_the_coefficients() -> None:
     targets = encode_labels(labels, rows, rows)
     config = NgramsConfig("naive_bayes", regularisation=2.0, longest=1)
     own = TextNgrams.from_bundle(fit_ngrams(texts, targets, rows, config=config))
-    counts = own.terms.count(texts)
-    there = counts.toarray() > 0
+    features = own.features(texts).toarray()
+    there = features > 0
     positive = labels == "p"
     shares = [1 + there[side].sum(axis=0) for side in (positive, ~positive)]
     ratio = np.log(shares[0] / shares[0].sum()) - np.log(shares[1] / shares[1].sum())
-    weighted = tf_idf(counts, inverse_frequencies(counts)).toarray() * ratio
+    weighted = features * ratio
     theirs = LogisticRegression(C=2.0, max_iter=500).fit(weighted, positive)
     np.testing.assert_allclose(
         own.probabilities(texts)[:, 1], theirs.predict_proba(weighted)[:, 1], atol=1e-3
@@ -160,9 +150,9 @@ def test_nothing_is_fitted_again_while_nothing_changes(
 ) -> None:
     texts, labels = reviews
     store, fits = BundleStore(tmp_path / "rivals"), []
-    fit = ngrams.fit_terms
+    fit = ngrams.fit_ngrams
     monkeypatch.setattr(
-        ngrams, "fit_terms", lambda *args, **settings: fits.append(1) or fit(*args, **settings)
+        ngrams, "fit_ngrams", lambda *args, **settings: fits.append(1) or fit(*args, **settings)
     )
     first, bundle = ngram_answers(texts, labels, PARTS, store=store)
     answers, again = ngram_answers(texts, labels, PARTS, store=store)

@@ -29,7 +29,7 @@ def _requirements(bundle: Bundle) -> set[str]:
         members = members_of(bundle, bundle.kind)
         return set().union(*map(_requirements, members))
     if bundle.kind == NGRAMS:
-        return set()
+        return {"scikit-learn"}
     tokenizer = bundle.metadata.get("tokenizer") or {}
     unit = tokenizer.get("unit", "word")
     packages = {"spacy", "tqdm"} | _UNITS.get(unit, set())

@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,11 @@ from scipy.special import expit, softmax
 from gradual.results.decisions import f1_thresholds
 from gradual.text.classifier import Seen, label_answers, text_fields
 from gradual.text.labels import Targets, encode_labels
-from gradual.text.terms import Terms, fit_terms, inverse_frequencies, tf_idf, words_of
 from gradual.training.bundle import Bundle, BundleStore
 from gradual.training.modules import array_hash, check_kind
+
+if TYPE_CHECKING:  # scikit-learn takes seconds to import
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,8 @@ KIND = "text_ngrams"
 MAX_FEATURES = 500_000
 FOLDS = 3
 _LEAST = 1e-6
-_AT_ONCE = 4096  # texts whose counts are held
+# Words keep their apostrophes ("don't"); emoji, "!" and "?" count as words.
+_WORD = r"\b\w+(?:'\w+)?\b|[!?]|[^\w\s.,;:'\"()<>/-]"
 
 
 @dataclass(frozen=True)
@@ -132,27 +135,28 @@ def fit_ngrams(
         them everywhere; so have all where no word is frequent enough.
     """
     chosen, values = _select(texts, rows), targets.values[rows]
-    longest = NgramsConfig().longest if config is None else config.longest
-    terms, counts = fit_terms(
-        chosen,
-        longest=longest,
-        min_documents=2 if len(rows) < 10_000 else 3,
-        most=MAX_FEATURES if config is None else config.max_features,
+    given = config or NgramsConfig()
+    counter = _counter(
+        given.longest,
+        min_df=2 if len(rows) < 10_000 else 3,
+        max_features=given.max_features,
     )
-    if not len(terms):
-        logger.warning("n-grams: the baseline is constant, no word is frequent enough")
-        config = config or NgramsConfig()
+    try:
+        counts = counter.fit_transform(chosen)
+        terms = counter.get_feature_names_out().tolist()
+    except ValueError as error:  # what scikit-learn raises where no term is frequent enough
+        logger.warning("n-grams: the baseline is constant, no word is frequent enough (%s)", error)
+        counts, terms, config = sparse.csr_matrix((len(rows), 0), dtype=np.float32), [], given
     config = config or _tuned(counts, values, targets.multi_label)
-    idf = inverse_frequencies(counts)
-    coefficients, intercepts = _fit(counts, idf, values, len(targets.labels), config)
-    words = "\n".join(terms.words).encode("utf-8", "surrogatepass")
+    weights = _weights(counts) if terms else None
+    coefficients, intercepts = _fit(counts, weights, values, len(targets.labels), config)
+    joined_terms = "\n".join(terms).encode("utf-8", "surrogatepass")
     return Bundle(
         kind=KIND,
         config=asdict(config),
         state={
-            "words": torch.from_numpy(np.frombuffer(words, np.uint8).copy()),
-            **{f"codes.{n}": torch.from_numpy(one) for n, one in enumerate(terms.codes, start=1)},
-            "idf": torch.from_numpy(idf),
+            "terms": torch.from_numpy(np.frombuffer(joined_terms, np.uint8).copy()),
+            "idf": torch.from_numpy(np.asarray(weights.idf_ if weights else [], np.float32)),
             "coefficients": torch.from_numpy(coefficients),
             "intercepts": torch.from_numpy(intercepts),
         },
@@ -173,7 +177,8 @@ class TextNgrams:
     """N-grams that read raw text.
 
     Args:
-        terms: The columns of the features.
+        terms: Words and runs of words, the columns of the features.
+        longest: Most words in one.
         idf: ``(terms,)`` float32.
         coefficients: ``(terms, outputs)`` float32: a column a class, a label, or one for the second
             of two classes.
@@ -181,6 +186,7 @@ class TextNgrams:
         metadata: Of the bundle.
 
     Attributes:
+        terms: As given.
         labels: In the order of the classes.
         multi_label: Whether a document may have any number of labels.
         text_columns: Names of the columns that make up a document.
@@ -188,13 +194,17 @@ class TextNgrams:
 
     def __init__(
         self,
-        terms: Terms,
+        terms: Sequence[str],
+        longest: int,
         idf: np.ndarray,
         coefficients: np.ndarray,
         intercepts: np.ndarray,
         metadata: Mapping[str, Any],
     ) -> None:
         self.terms, self._idf = terms, idf
+        self._counter = _counter(longest, vocabulary=terms or None)
+        self._words = self._counter.build_tokenizer()
+        self._known = frozenset(terms)
         self._coefficients, self._intercepts = coefficients, intercepts
         self.labels = tuple(metadata["labels"])
         self.multi_label = bool(metadata["multi_label"])
@@ -210,18 +220,20 @@ class TextNgrams:
         """
         check_kind(bundle, KIND)
         state = {name: tensor.numpy() for name, tensor in bundle.state.items()}
-        text = state["words"].tobytes().decode("utf-8", "surrogatepass")
-        codes = tuple(state[f"codes.{n + 1}"] for n in range(bundle.config["longest"]))
-        terms = Terms(tuple(text.split("\n")) if text else (), codes)
+        text = state["terms"].tobytes().decode("utf-8", "surrogatepass")
+        terms = text.split("\n") if text else []
         weights = (state["idf"], state["coefficients"], state["intercepts"])
-        return cls(terms, *weights, bundle.metadata)
+        return cls(terms, bundle.config["longest"], *weights, bundle.metadata)
+
+    def features(self, texts: Sequence[str]) -> sparse.csr_matrix:
+        """Return what the regression reads, ``(texts, terms)`` float32, each row of length one."""
+        if not self.terms or not len(texts):
+            return sparse.csr_matrix((len(texts), len(self.terms)), dtype=np.float32)
+        return _weights(idf=self._idf).transform(self._counter.transform(texts), copy=False)
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """Return ``(texts, labels)`` probabilities, float64."""
-        logits = np.zeros((len(texts), len(self._intercepts)))
-        for start in range(0, len(texts), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            logits[part] = tf_idf(self.terms.count(texts[part]), self._idf) @ self._coefficients
+        logits = self.features(texts) @ self._coefficients
         return _to_probabilities(logits + self._intercepts, self.multi_label)
 
     def predict(
@@ -233,16 +245,49 @@ class TextNgrams:
     ) -> pd.DataFrame:
         """Classify texts; arguments, answers and errors are those of `TextClassifier.predict`.
 
-        `batch_size` changes nothing; `seen` counts words and signs, known if terms have them.
+        `batch_size` changes nothing; `seen` counts words and signs, known if they are terms.
         """
         fields = text_fields(texts, self.text_columns)
         joined = ["\n".join(row) for row in zip(*fields, strict=True)]
         if seen is not None:
             for text in joined:
-                words = words_of(text)
+                words = self._words(_cleaned(text))
                 seen.tokens += len(words)
-                seen.unknown += sum(word not in self.terms.numbers for word in words)
+                seen.unknown += sum(word not in self._known for word in words)
         return label_answers(self.probabilities(joined), self.labels, self._decision)
+
+
+# ------------------------------------------------------------------------------------ features
+
+
+def _cleaned(text: str) -> str:
+    return text.replace("<br />", " ").lower()
+
+
+def _counter(longest: int, **settings: Any) -> CountVectorizer:
+    """What counts terms; `settings` are scikit-learn's."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(
+        ngram_range=(1, longest),
+        token_pattern=_WORD,
+        preprocessor=_cleaned,
+        dtype=np.float32,
+        **settings,
+    )
+
+
+def _weights(
+    counts: sparse.csr_matrix | None = None, idf: np.ndarray | None = None
+) -> TfidfTransformer:
+    """What turns counts into damped, weighted rows of length one: fitted, or with a given idf."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    transformer = TfidfTransformer(sublinear_tf=True)
+    if idf is None:
+        return transformer.fit(counts)
+    transformer.idf_ = idf
+    return transformer
 
 
 # ------------------------------------------------------------------------------------- fitting
@@ -259,10 +304,10 @@ def _tuned(counts: sparse.csr_matrix, values: np.ndarray, multi_label: bool) -> 
     losses = np.zeros(len(candidates))
     for one in range(FOLDS):
         out, rest = np.flatnonzero(fold == one), np.flatnonzero(fold != one)
-        idf = inverse_frequencies(counts[rest])
-        asked = tf_idf(counts[out], idf)
+        weights = _weights(counts[rest])
+        asked = weights.transform(counts[out])
         for place, config in enumerate(candidates):
-            coefficients, intercepts = _fit(counts[rest], idf, values[rest], classes, config)
+            coefficients, intercepts = _fit(counts[rest], weights, values[rest], classes, config)
             found = _to_probabilities(asked @ coefficients + intercepts, multi_label)
             losses[place] += _loss(found, values[out])
     losses /= len(rows)
@@ -291,13 +336,13 @@ def _folds(values: np.ndarray, multi_label: bool) -> np.ndarray:
 
 def _fit(
     counts: sparse.csr_matrix,
-    idf: np.ndarray,
+    weights: TfidfTransformer | None,
     values: np.ndarray,
     classes: int,
     config: NgramsConfig,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients ``(terms, outputs)`` and intercepts ``(outputs,)`` on TF-IDF features."""
-    features = tf_idf(counts, idf)
+    features = counts if weights is None else weights.transform(counts)
     if values.ndim == 1 and classes > 2:
         return _regression(features, values, classes, config)
     columns = values if values.ndim == 2 else values[:, None] == 1
