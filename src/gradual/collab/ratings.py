@@ -134,7 +134,7 @@ def describe(ratings: pa.Table, removed: int = 0) -> str:
     more = f", {removed:,} repeated ones resolved" if removed else ""
     return (
         f"{ratings.num_rows:,} ratings of {items:,} items by {users:,} users "
-        f"({filled:.2%} of all pairs){more}"
+        f"({100 * filled:.2f} % of all pairs){more}"
     )
 
 

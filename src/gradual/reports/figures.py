@@ -111,7 +111,7 @@ def confusion_matrix_figure(predictions: pd.DataFrame) -> go.Figure:
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
     text = [
-        [f"<b>{count:,}</b><br>{share:.1%}" for count, share in zip(*both, strict=True)]
+        [f"<b>{count:,}</b><br>{100 * share:.1f} %" for count, share in zip(*both, strict=True)]
         for both in zip(counts, shares, strict=True)
     ]
     figure = go.Figure(

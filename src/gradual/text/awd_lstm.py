@@ -41,6 +41,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from gradual.training.settings import Settings
+
 #: Cell and output state (h, c) of every layer, each (1, B, size).
 Hidden = tuple[tuple[Tensor, Tensor], ...]
 #: What torch's LSTM kernel takes: input-to-hidden, hidden-to-hidden and the two biases.
@@ -54,7 +56,7 @@ OUTPUT_SD = 0.22
 
 
 @dataclass(frozen=True)
-class AWDLSTMConfig:
+class AWDLSTMConfig(Settings):
     """Sizes and dropout rates; the defaults are the language model's of ULMFiT.
 
     Attributes:
@@ -69,8 +71,6 @@ class AWDLSTMConfig:
         embedding_dropout: Share of the vocabulary's words dropped.
         weight_dropout: Share of the hidden-to-hidden weights dropped.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 (unannotated: not a field)
 
     embedding_size: int = 400
     hidden_size: int = 1152

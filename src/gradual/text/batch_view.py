@@ -143,7 +143,7 @@ def _page(
     unknown = np.count_nonzero(corpus.ids == 0) / len(corpus.ids)
     headline = (
         f"{len(corpus):,} documents, {len(corpus.ids):,} tokens, a vocabulary of "
-        f"{len(vocabulary):,} words; {unknown:.2%} of the tokens are unknown to it."
+        f"{len(vocabulary):,} words; {100 * unknown:.2f} % of the tokens are unknown to it."
     )
     key = Note("Special tokens are blue, unknown words red, white space grey.")
     backwards = Warning(

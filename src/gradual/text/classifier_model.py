@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from gradual.text.awd_lstm import AWDLSTM, AWDLSTMConfig
 from gradual.training.config import Phase, TrainingConfig
 from gradual.training.device import to_device
+from gradual.training.settings import Settings
 
 #: From the first to the last of five layer groups, each 2.6 times the rate of the one before.
 _SPAN = 2.6**4
@@ -40,7 +41,7 @@ DEFAULT_CLASSIFIER_MODEL = AWDLSTMConfig(
 
 
 @dataclass(frozen=True)
-class ClassifierConfig:
+class ClassifierConfig(Settings):
     """How a classifier is built and trained.
 
     Attributes:
@@ -74,8 +75,6 @@ class ClassifierConfig:
             weights from the validation rows), or `auto`: the one with the lowest log loss there.
             Where documents may have several labels, it is the net.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     model: AWDLSTMConfig = DEFAULT_CLASSIFIER_MODEL
     training: TrainingConfig = field(

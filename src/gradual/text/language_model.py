@@ -43,6 +43,7 @@ from gradual.training.config import Phase, Precision, TrainingConfig
 from gradual.training.device import resolve_device
 from gradual.training.engine import CheckpointStore, fit
 from gradual.training.history import History
+from gradual.training.settings import Settings
 from gradual.training.task import BatchStream, Task
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ DEFAULT_LANGUAGE_MODEL_PHASES = (
 
 
 @dataclass(frozen=True)
-class LanguageModelConfig:
+class LanguageModelConfig(Settings):
     """How a language model is built and trained.
 
     Attributes:
@@ -94,8 +95,6 @@ class LanguageModelConfig:
         other_language: Let a pretrained model be of another language or cut its texts differently:
             only words that both know keep their vectors.
     """
-
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
 
     model: AWDLSTMConfig = field(default_factory=AWDLSTMConfig)
     training: TrainingConfig = field(

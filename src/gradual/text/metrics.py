@@ -149,8 +149,8 @@ def words_headline(scores: pd.DataFrame) -> str:
     rows = value_of(scores, "language_model", "perplexity", part)["rows"]
     return (
         f"Perplexity {perplexity:.1f} on {rows:,} {'test' if part == 'test' else 'held-out'} "
-        f"documents (word frequencies {plain:.1f}); next word right {right:.1%} "
-        f"({plain_right:.1%})."
+        f"documents (word frequencies {plain:.1f}); next word right {100 * right:.1f} % "
+        f"({100 * plain_right:.1f} %)."
     )
 
 
@@ -260,7 +260,7 @@ def summarise(
     best = value_of(scores, model, scored.by)
     headline = (
         f"{metric.title} {_text(scores, model, scored.by)} on {best['rows']:,} test rows "
-        f"({scored.confidence:.0%} interval)"
+        f"({100 * scored.confidence:.0f} % interval)"
     )
     net = "ensemble" if "ensemble" in scored.scores else "classifier"
     if model != net:
