@@ -8,7 +8,7 @@ PIPELINE ?= imdb
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run lesson full viz mlflow test test-slow lint format sample lock clean
+.PHONY: help install run lesson cpu full viz mlflow test test-slow lint format sample lock clean
 
 help:  ## Print the targets with a line each
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ run: .venv/.run  ## Train and evaluate imdb, or PIPELINE=adult, movielens, …, 
 
 lesson: .venv/.run  ## The same on the lesson's real data (downloads, or reads GRADUAL_MIRROR)
 	$(KEDRO) run --pipeline=$(PIPELINE) --env=lesson
+
+cpu: .venv/.run  ## imdb on all 100,000 reviews, by a model for two CPU cores, in an hour and a half
+	$(KEDRO) run --pipeline=imdb --env=cpu
 
 full: .venv/.run  ## The same at full size (texts want a GPU)
 	$(KEDRO) run --pipeline=$(PIPELINE) --env=full
@@ -69,4 +72,4 @@ lock:  ## Resolve pyproject.toml anew into the two lock files
 	bash scripts/lock.sh $(PYTHON)
 
 clean:  ## Remove everything that runs have made (raw data, mlflow.db and .venv stay)
-	rm -rf data/0[2-8]_*/* data/lesson data/full data/tiny logs .pytest_cache .mypy_cache .ruff_cache htmlcov .coverage
+	rm -rf data/0[2-8]_*/* data/lesson data/cpu data/full data/tiny logs .pytest_cache .mypy_cache .ruff_cache htmlcov .coverage
