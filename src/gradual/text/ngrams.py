@@ -434,7 +434,7 @@ def _kept(
     import sklearn
 
     made_from = {
-        "kind": KIND,
+        "kind": [KIND, "terms as text"],  # and how they are kept: other files are fitted anew
         "texts": _hash(_select(texts, rows)),
         "labels": [*targets.labels, targets.multi_label, array_hash(targets.values[rows])],
         "text_columns": list(text_columns),
