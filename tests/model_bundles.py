@@ -106,7 +106,7 @@ def classifier(*, backwards: bool = False) -> Bundle:
     rows = np.ones(len(texts), bool)
     vocabulary = build_vocabulary(tokens, rows, VocabularyConfig(min_frequency=1))
     recipe = ClassifierConfig(
-        model=NET, training=training(10, 1e-1), batch_size=8, head_size=8, drop_mult=0
+        model=NET, training=training(10, 3e-2), batch_size=8, head_size=8, drop_mult=0
     )
     trained, _ = train_classifier(
         numericalize(tokens, vocabulary), vocabulary, labels, rows, rows, recipe,

@@ -276,4 +276,4 @@ def test_a_text_model_names_the_packages_of_its_tokenizer() -> None:
     assert "wcwidth" in needed("text_ensemble", {}, {"unit": "character"})
     assert needed("text_ngrams", {}) == {"scikit-learn"}
     stack = class_of("text_stack").requirements(bundle_of("text_stack"))
-    assert stack == {"spacy", "tqdm"}
+    assert stack == {"scikit-learn", "spacy", "tqdm"}
