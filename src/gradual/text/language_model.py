@@ -223,6 +223,7 @@ class LanguageModelTask(Task):
         config: Batches, softmax and regularisation.
         train_rows: Boolean mask of those to learn from; None: all that are not held out.
         ramp_epochs: Epochs in which the regularisation of activations sets in.
+        frequencies: Of the words (V,), see `word_frequencies`; needed with `config.sampled_words`.
     """
 
     def __init__(
@@ -233,6 +234,7 @@ class LanguageModelTask(Task):
         config: LanguageModelConfig,
         train_rows: np.ndarray | None = None,
         ramp_epochs: float = 0.0,
+        frequencies: Tensor | None = None,
     ) -> None:
         self.model: LanguageModel = model
         self.config = config
@@ -241,7 +243,7 @@ class LanguageModelTask(Task):
         self._offsets = np.asarray(corpus.offsets)
         self._train = np.flatnonzero(~valid_rows if train_rows is None else train_rows)
         self._valid = np.flatnonzero(valid_rows)
-        self._frequencies = word_frequencies(corpus, self._train, len(model.decoder.bias))
+        self._frequencies = frequencies
         self._hidden: Hidden | None = None
 
     def layer_groups(self) -> list[list[nn.Module]]:
@@ -251,7 +253,9 @@ class LanguageModelTask(Task):
     def to(self, device: torch.device) -> None:
         """Move model, ids and state to a device."""
         self.model.to(device)
-        self._ids, self._frequencies = self._ids.to(device), self._frequencies.to(device)
+        self._ids = self._ids.to(device)
+        if self._frequencies is not None:
+            self._frequencies = self._frequencies.to(device)
         if self._hidden is not None:
             self._hidden = tuple((h.to(device), c.to(device)) for h, c in self._hidden)
 
@@ -285,6 +289,7 @@ class LanguageModelTask(Task):
         if config.sampled_words is None:
             loss = linear_cross_entropy(*self.model.decoded(output), words)
         else:
+            assert self._frequencies is not None  # see Args
             loss = sampled_cross_entropy(
                 *self.model.decoded(output), words, self._frequencies, config.sampled_words
             )
@@ -441,7 +446,7 @@ def _start(
     corpus: Corpus,
     vocabulary: Vocabulary,
     config: LanguageModelConfig,
-    train_rows: np.ndarray,
+    frequencies: Tensor | None,
     pretrained: Bundle | None,
     tokenizer: Mapping[str, Any] | None,
 ) -> tuple[LanguageModel, dict[str, Any]]:
@@ -455,7 +460,7 @@ def _start(
     )
     if pretrained is None:
         logger.info("language model: starts from random weights")
-        frequencies = word_frequencies(corpus, np.flatnonzero(train_rows), len(vocabulary))
+        assert frequencies is not None
         with torch.no_grad():
             model.decoder.bias.copy_(frequencies.log())
         return model, {"from": "random"}
@@ -560,9 +565,13 @@ def language_model_task(
     """
     rows = _train_rows(train_rows, valid_rows)
     _check_inputs(corpus, vocabulary, rows, valid_rows, config)
-    model, start = _start(corpus, vocabulary, config, rows, pretrained, tokenizer)
+    frequencies = None
+    if pretrained is None or config.sampled_words is not None:
+        frequencies = word_frequencies(corpus, np.flatnonzero(rows), len(vocabulary))
+    model, start = _start(corpus, vocabulary, config, frequencies, pretrained, tokenizer)
     ramp_epochs = config.ramp_epochs if pretrained is None else 0.0
-    return LanguageModelTask(model, corpus, valid_rows, config, rows, ramp_epochs), start
+    task = LanguageModelTask(model, corpus, valid_rows, config, rows, ramp_epochs, frequencies)
+    return task, start
 
 
 def training_from(training: TrainingConfig, start: Mapping[str, Any]) -> TrainingConfig:

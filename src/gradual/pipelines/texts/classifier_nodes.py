@@ -181,9 +181,7 @@ def evaluate(
         reads_test_texts=learns_from_test_texts(document_splits),
         looks=tracking.count_looks(rows_fingerprint(predictions)),
     )
-    tracking.log_results(scores)
-    for text in (summary["headline"], *summary["warnings"]):
-        logger.info(text)
+    tracking.log_results(scores, summary)
     if language_model_scores is not None:
         scores = pd.concat([scores, language_model_scores], ignore_index=True)
     return scores, summary | {"language_model": language_model_summary}
