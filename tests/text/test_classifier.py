@@ -20,7 +20,11 @@ from gradual.text.classifier import (
     train_classifier,
 )
 from gradual.text.classifier_batches import ClassifierBatches
-from gradual.text.classifier_model import DEFAULT_CLASSIFIER_PHASES, new_classifier
+from gradual.text.classifier_model import (
+    DEFAULT_CLASSIFIER_PHASES,
+    classification_loss,
+    new_classifier,
+)
 from gradual.text.corpus import Corpus
 from gradual.text.language_model import LanguageModelConfig, train_language_model
 from gradual.text.rules import SPECIAL_TOKENS
@@ -133,6 +137,49 @@ def test_gradients_reach_every_parameter():
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
+
+
+def moved_task(distance: float) -> tuple[ClassifierTask, np.ndarray]:
+    """A task without dropout, and a batch whose documents are longer than what is read of them."""
+    corpus, labels = reviews(24)
+    config = config_with(drop_mult=0, head_dropout=0, read_tokens=12, adversarial_distance=distance)
+    rows = np.arange(24)
+    task, _ = classifier_task(corpus, VOCABULARY, labels, rows, rows[-2:], config)
+    lengths = config.read(np.asarray(corpus.lengths))
+    return task, np.argsort(-lengths, kind="stable")[:16]
+
+
+def test_adversarial_training_moves_each_document_by_the_distance_to_where_its_loss_is_higher():
+    task, batch = moved_task(2.0)
+    corpus = reviews(24)[0]
+    shifts, passed = [], []
+    task.model.register_forward_pre_hook(lambda m, args: shifts.append(args[3]))
+    task.model.register_forward_hook(lambda m, args, out: passed.append(out))
+    loss = task.loss(batch)
+    assert len(shifts) == 2
+    read = [corpus.document(i)[-12:] for i in batch]
+    spread = task.model.encoder.embedding.weight[np.concatenate(read).astype(np.int64)].std()
+    norms = shifts[1].norm(dim=(0, 2))
+    torch.testing.assert_close(norms, (2.0 * spread).detach().expand(16))
+    for i, words in enumerate(read):
+        assert not shifts[1][len(words) :, i].any()  # nothing is moved behind a document's end
+    plain = classification_loss(passed[0], task._targets_of(batch))
+    assert float(loss.detach()) > float(plain.detach())
+
+
+def test_gradients_of_both_losses_are_added():
+    task, batch = moved_task(0.5)
+    parameters = list(task.model.parameters())
+    loss = task.loss(batch)
+    plain = [p.grad.clone() for p in parameters]
+    loss.backward()
+    both = [p.grad.clone() for p in parameters]
+    task.model.zero_grad()
+    alone, _ = moved_task(0.0)
+    alone.loss(batch).backward()
+    for one, other, p in zip(plain, both, alone.model.parameters(), strict=True):
+        torch.testing.assert_close(one, p.grad, atol=1e-6, rtol=1e-4)
+        assert not torch.equal(one, other)
 
 
 def test_dropout_is_drawn_once_for_the_whole_document():
@@ -409,12 +456,15 @@ class _StopError(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop", [2, 5, 8])
-def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, monkeypatch, data, language_model, stop):
+@pytest.mark.parametrize(("stop", "distance"), [(2, 0.0), (5, 1.0), (8, 0.0)])
+def test_a_stopped_run_resumes_to_the_same_bits(
+    tmp_path, monkeypatch, data, language_model, stop, distance
+):
     corpus, labels, train, valid = data
     phases = (Phase(epochs=1, lr=1e-2, groups=1), Phase(epochs=1, lr=1e-2))
     training = TrainingConfig(phases=phases, checkpoint_seconds=0, **CPU)
-    arguments = (corpus, VOCABULARY, labels, train, valid, config_with(training=training))
+    config = config_with(training=training, adversarial_distance=distance)
+    arguments = (corpus, VOCABULARY, labels, train, valid, config)
     expected, _ = train_classifier(*arguments, language_model=language_model)
     steps = []
     loss = ClassifierTask.loss
@@ -538,6 +588,8 @@ def test_config_values_are_checked():
         ClassifierConfig(tokens_per_batch=0)
     with pytest.raises(ValueError, match="head_dropout is 1"):
         ClassifierConfig(head_dropout=1)
+    with pytest.raises(ValueError, match="adversarial_distance is nan"):
+        ClassifierConfig(adversarial_distance=float("nan"))
 
 
 def test_default_phases_and_rates_are_the_recipe():

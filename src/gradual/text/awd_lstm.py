@@ -322,7 +322,11 @@ class AWDLSTM(nn.Module):
         )
 
     def forward(
-        self, ids: Tensor, hidden: Hidden | None = None, draw: Draw | None = None
+        self,
+        ids: Tensor,
+        hidden: Hidden | None = None,
+        draw: Draw | None = None,
+        shift: Tensor | None = None,
     ) -> tuple[Tensor, Hidden]:
         """Encode (T, B) word ids.
 
@@ -330,6 +334,7 @@ class AWDLSTM(nn.Module):
             ids: Word ids, (T, B), int32 or int64.
             hidden: State to start from; None for the beginning of a text.
             draw: Dropouts of the pass; None draws new ones.
+            shift: What is added to the words' vectors, (T, B, E); None adds nothing.
 
         Returns:
             The raw output (T, B, output size), before output dropout, and the state after the last
@@ -340,6 +345,8 @@ class AWDLSTM(nn.Module):
         x = F.embedding(ids, self.embedding.weight).to(compute_dtype(ids.device))
         if draw.words is not None:  # the mask's row of a word instead of a masked (V, E) matrix
             x = x * F.embedding(ids, draw.words)
+        if shift is not None:
+            x = x + shift.to(x.dtype)
         x = dropped(x, draw.input)
         after = []
         masks = (*draw.hidden, None)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from gradual.results import decisions
@@ -139,8 +140,33 @@ class ClassifierTask(Task):
         return ClassifierBatches(lengths, self._train, self.model.config, epoch, seed)
 
     def loss(self, batch: np.ndarray) -> Tensor:
-        """Return the loss of a batch of documents, the longest first."""
-        logits = self.model(self._ids, self._offsets[batch], self._lengths[batch])
+        """Return the loss of a batch of documents, the longest first.
+
+        Where the configuration asks for adversarial training, the gradients of the loss where the
+        documents stand are left in the parameters, and what is returned is the loss where they are
+        moved to: moved by d in the direction of the loss' gradient there (Miyato et al. 2017,
+        equation 6), d standard deviations of the vectors of the batch's words.
+        """
+        config = self.model.config
+        if not config.adversarial_distance:
+            return self._loss(batch)
+        embedding = self.model.encoder.embedding.weight
+        read = config.read(self._lengths[batch])
+        shape = (int(read[0]), len(batch), embedding.shape[1])
+        shift = torch.zeros(shape, device=embedding.device, requires_grad=True)
+        self._loss(batch, shift).backward()
+        gradient = shift.grad
+        assert gradient is not None
+        words = np.concatenate(
+            [np.arange(end - n, end) for end, n in zip(self._offsets[batch + 1], read, strict=True)]
+        )
+        ids = self._ids[to_device(words, self._ids.device)]
+        distance = config.adversarial_distance * F.embedding(ids, embedding.detach()).std()
+        norm = gradient.norm(dim=(0, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+        return self._loss(batch, gradient * (distance / norm))
+
+    def _loss(self, batch: np.ndarray, shift: Tensor | None = None) -> Tensor:
+        logits = self.model(self._ids, self._offsets[batch], self._lengths[batch], shift)
         return classification_loss(
             logits, self._targets_of(batch), self._weights, self.model.config.label_smoothing
         )

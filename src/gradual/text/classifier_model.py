@@ -65,6 +65,10 @@ class ClassifierConfig(Settings):
             With several labels a document, the weight is that of a label where it is present.
         label_smoothing: Share of the target that is spread evenly over all classes (Szegedy et al.
             2016, arXiv 1512.00567, section 7); with several labels a document, over yes and no.
+        adversarial_distance: How far a document's words are moved, all together, to where its loss
+            rises most; the model then learns it there as well (adversarial training, Miyato et al.
+            2017, arXiv 1605.07725, who move them by 5). In standard deviations of the words'
+            vectors; 0 leaves that out, which halves the work.
         abstain_below: Answer `cannot tell` where the most probable class is less probable than
             this; None always answers. It changes no weight of the model. One label a document.
         answer_accuracy: Choose that threshold on the validation rows, the lowest at which this
@@ -91,6 +95,7 @@ class ClassifierConfig(Settings):
     drop_mult: float = 0.5
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     label_smoothing: float = 0.0
+    adversarial_distance: float = 0.0
     abstain_below: float | None = None
     answer_accuracy: float | None = None
     refit: bool = False
@@ -111,6 +116,10 @@ class ClassifierConfig(Settings):
         if self.drop_mult < 0:
             raise ValueError(f"drop_mult is {self.drop_mult}: give 0 (no dropout) or more")
         self.model.scaled(self.drop_mult)  # refuses rates that reach 1
+        if not (self.adversarial_distance >= 0 and math.isfinite(self.adversarial_distance)):
+            raise ValueError(
+                f"adversarial_distance is {self.adversarial_distance}: give 0 (none) or more"
+            )
         self._check_answers()
 
     def read(self, lengths: np.ndarray) -> np.ndarray:
@@ -253,7 +262,9 @@ class ClassifierModel(nn.Module):
         encoder = self.encoder
         return [[encoder.embedding], *([layer] for layer in encoder.layers), [self.head]]
 
-    def forward(self, ids: Tensor, starts: np.ndarray, lengths: np.ndarray) -> Tensor:
+    def forward(
+        self, ids: Tensor, starts: np.ndarray, lengths: np.ndarray, shift: Tensor | None = None
+    ) -> Tensor:
         """Classify documents of any length.
 
         The encoder walks the documents side by side in steps of bptt words; the state goes from
@@ -267,6 +278,8 @@ class ClassifierModel(nn.Module):
             ids: All ids (n_tokens,), on the model's device.
             starts: Where each document starts in `ids` (B,).
             lengths: Its words (B,), falling, each at least 1.
+            shift: What is added to the vectors of the words that are read, (most words read, B, E);
+                None adds nothing.
 
         Returns:
             Logits (B, classes), float32.
@@ -285,8 +298,9 @@ class ClassifierModel(nn.Module):
             index = first[:active] + torch.arange(start, end, device=device).unsqueeze(1)
             words = ids[index.clamp_(max=len(ids) - 1)]
             wanted = pool.wants(active, end)
+            moved = None if shift is None else shift[start:end, :active]
             with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
-                output, hidden = encoder(words, hidden, draw.first(active))
+                output, hidden = encoder(words, hidden, draw.first(active), moved)
             if wanted:
                 with torch.autocast(device.type, enabled=False):
                     pool.add(output, start)

@@ -269,12 +269,12 @@ class _Run:
             factor, momentum = schedule_at(phase, progress)
             epoch.rate = optimizer.set(factor, momentum)
             epoch.top_rate = max(epoch.top_rate, epoch.rate)
+            optimizer.zero_grad()
             with autocast(self.device, self.dtype):
                 loss = task.loss(batch)
             epoch.waiting.append(loss.detach())
             if every_step:
                 self._look(epoch)
-            optimizer.zero_grad()
             loss.backward()
             if clip is not None:
                 nn.utils.clip_grad_norm_(optimizer.parameters, clip, foreach=foreach)

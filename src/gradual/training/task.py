@@ -44,7 +44,10 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, batch: Any) -> torch.Tensor:
-        """Return the scalar loss of a batch, regularisers included; runs under autocast."""
+        """Return the scalar loss of a batch, regularisers included; runs under autocast.
+
+        Gradients that it leaves in the parameters are added to those of what it returns.
+        """
 
     def validate(self) -> dict[str, float]:
         """Return validation figures by name, e.g. ``valid_loss``, ``valid_accuracy``.
