@@ -43,6 +43,9 @@ LABELS = (100, 500, 1_000, 5_000, 22_500)
 RECIPES = ((200, 20, 8), (700, 12, 16), (2_000, 8, 32), (10_000, 4, 64), (100_000, 3, 64))
 RATE = 3e-3
 HELD_OUT = 0.2  # of the labelled reviews, for the weights of the stack
+JUDGED = (
+    100  # reviews that are not drawn, for the loss of each epoch in the log; they choose nothing
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +104,7 @@ def config_of(reviews: Reviews, count: int, seed: int) -> ClassifierConfig:
         batch_size=batch_size,
         read_tokens=400,
         drop_mult=0.3,
+        adversarial_distance=5.0,
     )
 
 
@@ -108,7 +112,7 @@ def measure(reviews: Reviews, count: int, seed: int, start: str) -> dict[str, An
     """Train one net and n-grams on the reviews drawn, and score them."""
     began = time.monotonic()
     rows = draw(reviews, count, seed)
-    nobody = rows[:0]
+    judged = np.sort(np.setdiff1d(draw(reviews, count + 2 * JUDGED, seed), rows)[:JUDGED])
     truth = reviews.labels[reviews.test]
     config = config_of(reviews, count, seed)
     language_model = reviews.language_model if start == "language model" else None
@@ -116,13 +120,13 @@ def measure(reviews: Reviews, count: int, seed: int, start: str) -> dict[str, An
     def net(learnt: np.ndarray) -> Bundle:
         return train_classifier(
             *(reviews.corpus, reviews.vocabulary, reviews.labels),
-            *(np.sort(learnt), nobody, config),
+            *(np.sort(learnt), judged, config),
             language_model=language_model,
             tokenizer=reviews.language_model.metadata["tokenizer"],
         )[0]
 
     def ngrams(learnt: np.ndarray) -> TextNgrams:
-        targets = encode_labels(reviews.labels, learnt, nobody)
+        targets = encode_labels(reviews.labels, learnt, judged)
         return TextNgrams.from_bundle(fit_ngrams(reviews.texts, targets, np.sort(learnt)))
 
     def chosen(numbers: np.ndarray) -> list[str]:

@@ -37,10 +37,14 @@ def test_imdb_starts_from_what_wikitext_registers(clone: Path, kedro: Kedro) -> 
 
     start = f"models:/{logged['registered_name']}@{logged['alias']}"
     result = kedro(
-        clone, "run", "--pipeline=imdb", "--env=tiny", f"--params=imdb.start={start}",
-        "--to-nodes=imdb.evaluate_language_model",
+        clone, "run", "--pipeline=imdb", "--env=tiny",
+        f"--params=imdb.start={start},imdb.language_model_registration.registered_name=reviews",
+        "--to-nodes=imdb.evaluate_language_model,imdb.register_language_model",
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
+    registered = json.loads((data / "08_reporting/imdb/logged_language_model.json").read_text())
+    assert registered["registered_name"] == "reviews"
+    assert registered["model_uri"].startswith("models:/")
     pretrained = load_bundle(data / "06_models/wikitext/language_model.safetensors")
     summary = json.loads((data / "08_reporting/imdb/language_model_summary.json").read_text())
     assert summary["start"]["bundle"] == pretrained.hash

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from kedro.io.core import DatasetError
 from model_bundles import bundle_of
 
 from gradual import tracking
-from gradual.io import BundleDataset
+from gradual.io import BundleDataset, FirstBundleDataset
 from gradual.training.bundle import Bundle, BundleError
 
 Experiment = Callable[[Path], AbstractContextManager[mlflow.MlflowClient]]
@@ -72,6 +73,25 @@ def test_files_that_are_gone_are_told_from_a_wrong_name(
             path.unlink()
         with pytest.raises(BundleError, match=r"version 1\) holds no bundle"):
             tracking.load_registered("models:/registry_lost/1")
+
+
+@pytest.mark.usefixtures("registry", "store")
+def test_the_first_model_that_is_there_is_taken(tmp_path: Path) -> None:
+    absent = ["models:/registry_none@champion", str(tmp_path / "none.safetensors")]
+    there = ["models:/registry_rich/2", "models:/registry_rich@champion"]
+    found = FirstBundleDataset(filepaths=[*absent, *there], kind=KIND)
+    assert found.exists()
+    assert found.load().origin == "models:/registry_rich/2"
+    assert FirstBundleDataset(filepaths=[*absent, None], kind=KIND).load() is None
+    with pytest.raises(DatasetError, match="no model 'registry_none'"):
+        FirstBundleDataset(filepaths=absent[::-1], kind=KIND).load()
+    with pytest.raises(DatasetError, match="where one language_model is needed"):
+        # one that is there and cannot be used is not passed over
+        FirstBundleDataset(filepaths=[there[0], None], kind="language_model").load()
+    with pytest.raises(DatasetError, match="name at least one model"):
+        FirstBundleDataset(filepaths=[])
+    with pytest.raises(DatasetError, match="never write"):
+        found.save(bundle(1))
 
 
 def test_a_registered_model_is_not_written_to() -> None:

@@ -116,8 +116,15 @@ class ConfigLoader(OmegaConfigLoader):
             start = parameters[name].get("start")
             if start is not None:  # what its language model starts from, instead of random weights
                 entry = entries[f"{name}.pretrained_language_model"]
-                entry["filepath"] = start
-                if str(start).startswith(FASTAI):  # whose files do not say in which direction
+                several = isinstance(start, list)
+                if several:  # the first that is there
+                    entry["type"] = "gradual.io.FirstBundleDataset"
+                    entry["filepaths"] = start
+                    del entry["filepath"]
+                else:
+                    entry["filepath"] = start
+                if any(str(one).startswith(FASTAI) for one in (start if several else [start])):
+                    # whose files do not say in which direction
                     entry["backwards"] = bool(
                         (parameters[name].get("tokenizer") or {}).get("backwards")
                     )
@@ -216,8 +223,9 @@ def _recipes_key(kind: str) -> str:
 def _variant(source: Mapping[str, Any], run: Run) -> dict[str, Any]:
     """Return the parameters of a variant, made from those of its source."""
     own = {name: value for name, value in source.items() if name not in RESERVED}
-    if "registration" in own:  # a registered name is one model's: a variant has its own, or none
-        own["registration"] = {"registered_name": None, "alias": None}
+    for group in ("registration", "language_model_registration"):
+        if group in own:  # a registered name is one model's: a variant has its own, or none
+            own[group] = {"registered_name": None, "alias": None}
     if run.variant == "backwards":
         return merge(own, {"tokenizer": {"backwards": True}}, source.get("backwards") or {})
     if run.variant == "ensemble":

@@ -1,6 +1,6 @@
 """Kedro datasets: the artifacts that pipelines read and write; every save is atomic."""
 
-from gradual.io.bundle import BundleDataset
+from gradual.io.bundle import BundleDataset, FirstBundleDataset
 from gradual.io.checkpoint_store import BundleStoreDataset, CheckpointStoreDataset
 from gradual.io.corpus import CorpusDataset
 from gradual.io.html import HTMLDataset
@@ -15,6 +15,7 @@ __all__ = [
     "BundleStoreDataset",
     "CheckpointStoreDataset",
     "CorpusDataset",
+    "FirstBundleDataset",
     "HTMLDataset",
     "JSONDataset",
     "ParquetDataset",

@@ -1,12 +1,13 @@
 """Trained models."""
 
 import json
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kedro.io.core import DatasetError, Version
+from kedro.io.core import AbstractDataset, DatasetError, Version
 from kedro_datasets._typing import JSONPreview
 
 from gradual import tracking
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from gradual.training.bundle import Bundle
 
 # gradual.training.bundle imports torch: seconds that `kedro catalog list` should not cost.
+
+logger = logging.getLogger(__name__)
 
 #: What the address of a language model begins with that fastai has stored.
 FASTAI = "fastai:"
@@ -173,6 +176,83 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
             "config": bundle.config,
         }
         return JSONPreview(json.dumps(summary))
+
+
+class FirstBundleDataset(AbstractDataset[None, "Bundle | None"]):
+    """The first of several models that is there: what a training starts from, as it can be had.
+
+    Read only. Which one it was is said in the log.
+
+    Examples:
+        ```yaml
+        imdb.pretrained:
+          type: gradual.io.FirstBundleDataset
+          filepaths: [models:/reviews_language_model@champion, models/mine.safetensors, null]
+          kind: language_model
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        filepaths: list[str | None],
+        kind: str | None = None,
+        backwards: bool = False,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Say where the models may be.
+
+        Args:
+            filepaths: As `filepath` of a `BundleDataset`, the best first; a last one of None loads
+                as None where no other is there.
+            kind: As there.
+            backwards: As there.
+            metadata: Ignored here; read by plugins such as kedro-viz.
+        """
+        if not filepaths:
+            raise DatasetError("filepaths is empty: name at least one model, or null")
+        self._filepaths = filepaths
+        self._datasets = [
+            BundleDataset(filepath=each, kind=kind, backwards=backwards) for each in filepaths
+        ]
+        self.metadata = metadata
+
+    def load(self) -> "Bundle | None":
+        """Read the first model that is there.
+
+        Raises:
+            DatasetError: The last one is not there either, or the one found cannot be used.
+        """
+        from gradual.training.bundle import NotRegisteredError
+
+        *others, last = zip(self._filepaths, self._datasets, strict=True)
+        for name, dataset in others:
+            if dataset.exists():
+                try:
+                    return dataset.load()
+                except DatasetError as error:  # what Kedro makes of any
+                    if not isinstance(error.__cause__, NotRegisteredError):
+                        raise
+            logger.info("%s is not there: the next is %s", name, self._after(name))
+        return last[1].load()
+
+    def _after(self, name: str | None) -> str:
+        following = self._filepaths[self._filepaths.index(name) + 1]
+        return "none: random weights" if following is None else following
+
+    def save(self, data: None) -> None:  # noqa: ARG002
+        """Refused: the model is another's.
+
+        Raises:
+            DatasetError: Always.
+        """
+        raise DatasetError(f"{self._filepaths} are models that pipelines read and never write")
+
+    def _exists(self) -> bool:
+        return any(dataset.exists() for dataset in self._datasets)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepaths": self._filepaths}
 
 
 def _fastai_file(address: str) -> SourceFile:

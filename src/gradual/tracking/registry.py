@@ -32,8 +32,9 @@ def load_registered(uri: str, kind: str | None = None) -> Bundle:
         also after the alias has moved on.
 
     Raises:
-        BundleError: The address is none, there is no such model, alias or version, or the model
-            holds no such bundle. The message lists what there is.
+        NotRegisteredError: There is no such model, alias or version; the message lists those there
+            are.
+        BundleError: The address is none, or the model holds no such bundle.
     """
     import mlflow
 
@@ -74,7 +75,7 @@ def _version(client: Any, name: str, alias: str | None, version: str | None) -> 
     from mlflow import MlflowException, get_registry_uri
     from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-    from gradual.training.bundle import BundleError
+    from gradual.training.bundle import NotRegisteredError
 
     where = f"the registry at {get_registry_uri()}"
     missing = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
@@ -84,7 +85,7 @@ def _version(client: Any, name: str, alias: str | None, version: str | None) -> 
         if error.error_code != missing:
             raise
         names = [model.name for model in client.search_registered_models(max_results=_SHOWN)]
-        raise BundleError(
+        raise NotRegisteredError(
             f"{where} has no model {name!r}, only {', '.join(names) or 'none at all'}: run the "
             "pipeline that registers it (`kedro run --pipeline=wikitext`, in the same environment "
             "or tracking server), or correct the name"
@@ -92,7 +93,7 @@ def _version(client: Any, name: str, alias: str | None, version: str | None) -> 
     if alias is not None:
         if alias not in model.aliases:
             aliases = ", ".join(f"{a} (version {v})" for a, v in sorted(model.aliases.items()))
-            raise BundleError(
+            raise NotRegisteredError(
                 f"the model {name!r} in {where} has no alias {alias!r}, only {aliases or 'none'}: "
                 f"correct it, or name a version ({SCHEME}{name}/<version>)"
             )
@@ -103,7 +104,7 @@ def _version(client: Any, name: str, alias: str | None, version: str | None) -> 
         if error.error_code != missing:
             raise
         versions = [int(v.version) for v in client.search_model_versions(f"name='{name}'")]
-        raise BundleError(
+        raise NotRegisteredError(
             f"the model {name!r} in {where} has no version {version}, only "
             f"{', '.join(map(str, sorted(versions))) or 'none'}: correct it, or name an alias"
         ) from error

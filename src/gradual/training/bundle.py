@@ -22,6 +22,10 @@ class BundleError(ValueError):
     """A bundle cannot be used; the message names the file, what is wrong and the remedy."""
 
 
+class NotRegisteredError(BundleError):
+    """There is no such model in the registry; the message lists those there are."""
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A model's weights with everything needed to rebuild and apply it.

@@ -194,6 +194,18 @@ def register(
     return {"model_uri": uri, **dataclasses.asdict(config.root)}
 
 
+def register_for_others(
+    language_model: Bundle,
+    config: RootModel[tracking.Registration],
+    writing: RootModel[GenerationConfig],
+    tokenizer: RootModel[TokenizerConfig],
+) -> dict[str, str | None]:
+    """Register the language model that a classifier is built on, if it has a name to go by."""
+    if config.root.registered_name is None:
+        return {"model_uri": None, **dataclasses.asdict(config.root)}
+    return register(language_model, config, writing, tokenizer)
+
+
 def find_learning_rate(
     corpus: Corpus,
     vocabulary: Vocabulary,

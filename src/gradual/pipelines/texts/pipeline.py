@@ -23,7 +23,7 @@ def create_pipeline(task: str = "classifier", has_language_model: bool = False) 
     trained = _corpus() + _own_language() + _language_model()
     if task == "language_model":
         return trained + _language_model_report()
-    return trained + _classifier("language_model")
+    return trained + _register_for_others() + _classifier("language_model")
 
 
 def create_ensemble_pipeline() -> Pipeline:
@@ -243,6 +243,22 @@ def _language_model_report() -> Pipeline:
                 "logged_model",
                 name="register_language_model",
             ),
+        ],
+        tags="language_model",
+    )
+
+
+def _register_for_others() -> Pipeline:
+    """Language model → model registry, for other sources and environments to start from."""
+    return Pipeline(
+        [
+            step(
+                language_nodes.register_for_others,
+                "language_model params:language_model_registration params:generation "
+                "params:tokenizer",
+                "logged_language_model",
+                name="register_language_model",
+            )
         ],
         tags="language_model",
     )
