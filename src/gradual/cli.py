@@ -6,6 +6,7 @@ cli = LazyGroup(
     name="gradual",
     lazy_subcommands={
         "run": "gradual.configuration.commands.run",
+        "package": "gradual.configuration.commands.package",
         "gradual": "gradual.configuration.commands.gradual",
         "mlflow": "kedro_mlflow.framework.cli.cli.mlflow_commands",
     },

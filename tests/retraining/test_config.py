@@ -29,7 +29,7 @@ def test_what_yaml_says_is_read() -> None:
         ({"floors": {"rich": float("nan")}}, "floors is"),
         ({"max_minutes": 0}, "max_minutes is 0"),
         ({"keep": 0}, "keep is 0"),
-        ({"notify": {"url": "example.com"}}, "begins with https://"),
+        ({"notify": {"url": "example.com"}}, "begin with https://"),
         ({"helds_out": 0.1}, "helds_out"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``kedro run``, whose errors end the log as one message, and ``kedro gradual …``."""
+"""``kedro run`` and ``kedro package`` with what this project adds, and ``kedro gradual …``."""
 
 import copy
 import functools
@@ -13,7 +13,7 @@ from typing import Any, cast
 import click
 import yaml
 from kedro.framework.cli import project as kedro_commands
-from kedro.framework.cli.utils import env_option
+from kedro.framework.cli.utils import call, env_option
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import ProjectMetadata
 from kedro.io.catalog_config_resolver import CatalogConfigResolver
@@ -74,6 +74,17 @@ def _keep_traceback(error: BaseException) -> Path:
 
 run = copy.copy(kedro_commands.run)
 run.callback = reported(cast("Callable[..., Any]", kedro_commands.run.callback))
+
+
+@click.command()
+@click.pass_context
+def package(context: click.Context) -> None:
+    """Make the wheel, the archive of `conf/`, and one of the embedded samples, in `dist/`."""
+    context.forward(kedro_commands.package)
+    project = context.obj.project_path
+    samples = [path.relative_to(project) for path in project.glob("data/01_raw/*_sample")]
+    archive = project / "dist" / f"data-{context.obj.package_name}.tar.gz"
+    call(["tar", "-czf", str(archive), f"--directory={project}", *map(str, sorted(samples))])
 
 
 @click.group()

@@ -13,16 +13,24 @@ class Notify(Settings):
     """Who is told of the end of each retrain; with neither, nobody.
 
     Attributes:
-        command: Is run with the record's JSON on its standard input.
-        url: Is sent the same JSON by POST.
+        command: Is run by the shell, with the record's JSON on its standard input.
+        url: Is sent the same JSON by POST. Parameters are logged, so one that holds a secret is
+            better named by a variable of the environment: `$RETRAIN_WEBHOOK`.
+        seconds: How long each of the two may take.
     """
 
     command: str | None = None
     url: str | None = None
+    seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        if self.url is not None and not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"url is {self.url!r}: give one that begins with https:// or http://")
+        if self.url is not None and not self.url.startswith(("http://", "https://", "$")):
+            raise ValueError(
+                "url has to begin with https:// or http://, or to be $NAME, a variable of the "
+                "environment that holds such a one"
+            )
+        if not 0 < self.seconds < math.inf:
+            raise ValueError(f"seconds is {self.seconds}: give more than 0")
 
 
 @dataclass(frozen=True)
