@@ -8,6 +8,7 @@ another, or the archive that ``kedro package`` has made.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from kedro.framework.project import configure_project
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None, **options: Any) -> Any:
 
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     command = gradual if arguments[:1] and arguments[0] in gradual.commands else run
+    # What Kedro reads of a project's pyproject.toml, where there may be none.
+    options.setdefault("obj", SimpleNamespace(project_path=Path.cwd()))
     # An interactive interpreter must survive the end of the run; a shell wants its exit status.
     options.setdefault("standalone_mode", not hasattr(sys, "ps1"))
     return command(arguments, **options)

@@ -1,6 +1,7 @@
 """Kedro hooks of the project."""
 
 import logging
+import os
 from typing import Any
 
 from kedro.framework import project
@@ -32,6 +33,8 @@ class ConfigurationHook:
         self._loader = loader if isinstance(loader, ConfigLoader) and loader.sources else None
         if self._loader is None:
             return
+        if (said := self._loader.packaged_logging) and "KEDRO_LOGGING_CONFIG" not in os.environ:
+            project.LOGGING.configure(said)
         from gradual import pipeline_registry  # reads the settings, which name this hook
 
         pipeline_registry.use(self._loader)

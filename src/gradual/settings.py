@@ -2,8 +2,10 @@
 
 import logging
 import warnings
+from pathlib import Path
 
 from kedro.framework.cli.utils import ENTRY_POINT_GROUPS
+from kedro.utils import find_kedro_project
 
 from gradual.configuration.loader import ConfigLoader
 from gradual.configuration.session import Context, Session
@@ -12,7 +14,9 @@ from gradual.hooks import ConfigurationHook, TrackingHook
 # The project's hook is kedro-mlflow's with readable parameters, so the plugin's own, which installs
 # itself by entry point, must not run beside it: every run would be tracked twice. Plugins are named
 # as their metadata spells them.
-DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow", "kedro-mlflow")
+DISABLE_HOOKS_FOR_PLUGINS = ["kedro_mlflow", "kedro-mlflow"]
+if find_kedro_project(Path.cwd()) is None:  # packaged: .telemetry, which says no, is not there
+    DISABLE_HOOKS_FOR_PLUGINS += ["kedro-telemetry", "kedro_telemetry", "kedro-viz", "kedro_viz"]
 # For each command Kedro loads those of all plugins, and kedro-mlflow's import MLflow: seconds.
 # `gradual.cli` has them too, and loads them when they are called.
 ENTRY_POINT_GROUPS["project"] = "gradual.commands"

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kedro.config import MissingConfigException, OmegaConfigLoader
 from omegaconf import OmegaConf
 
@@ -179,11 +180,21 @@ class ConfigLoader(OmegaConfigLoader):
         """Return the file that says something of these keys, one in another, or `--params`."""
         if _holds(self.runtime_params or {}, keys):
             return "--params"
-        base, env, *_ = self._read_raw_config("parameters")
+        base, env, root, *_ = self._read_raw_config("parameters")
         for path, config in [*env.items(), *base.items()]:
             if _holds(config, keys):
-                return str(path.relative_to(Path(self.conf_source).parent))
+                return str(path.relative_to(Path(root).parents[1]))
         return f"conf/base/{keys[0]}/parameters.yml"
+
+    @property
+    def packaged_logging(self) -> dict[str, Any] | None:
+        """What `logging.yml` of an archive says, where Kedro does not look for it; else None."""
+        if self._protocol == "file":
+            return None
+        path = Path(self._get_conf_env_path(self.base_env)).parent / "logging.yml"
+        text = self._fs.cat_file(path.as_posix()) if self._fs.exists(path.as_posix()) else "null"
+        config: dict[str, Any] | None = yaml.safe_load(text)
+        return config
 
     # Kedro merges --params into the files of each environment before it merges environments;
     # here they come last, and environments merge by the rule that recipes and sources do.
