@@ -38,9 +38,15 @@ def notify(whom: Notify, record: Mapping[str, Any]) -> None:
 
 
 def _run(command: str, body: bytes, seconds: float) -> None:
-    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     # A session of its own, so that what the shell has started ends with it.
-    with subprocess.Popen(command, shell=True, start_new_session=True, **pipe) as process:
+    with subprocess.Popen(
+        command,
+        shell=True,
+        start_new_session=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
         try:
             said, _ = process.communicate(body, timeout=seconds)
         except subprocess.TimeoutExpired:
