@@ -96,6 +96,27 @@ def test_artifacts_are_entries_of_every_source_and_what_is_written_wins(conf: Pa
     assert found == {"type": "MemoryDataset"}
 
 
+def test_the_registered_champion_answers_new_rows_unless_another_is_named(conf: Path) -> None:
+    artifacts = (
+        FILES["base/artifacts.yml"] + "    06_models: {bundle: [served_champion: {file: served}]}\n"
+    )
+    write(conf / "base/artifacts.yml", artifacts)
+
+    def answering(**t: Any) -> dict[str, Any]:
+        entry = dict(loader(conf, t=t)["catalog"]["t.served_champion"])
+        entry.pop("metadata"), entry.pop("type")
+        return entry
+
+    stored = {"filepath": "data/06_models/t/served.safetensors"}
+    assert answering() == stored | {"champion": "t"}
+    registration = {"registered_name": "team", "alias": None}
+    assert answering(registration=registration) == stored | {"champion": "team"}
+    assert answering(predict_with="stored") == stored
+    assert answering(predict_with="models:/team/3") == {"filepath": "models:/team/3"}
+    with pytest.raises(ConfigurationError, match=r"t\.predict_with is 'newest': write champion"):
+        answering(predict_with="newest")
+
+
 def test_a_start_from_fastais_files_reads_in_the_direction_of_its_source(conf: Path) -> None:
     def entry(name: str, start: str) -> dict[str, Any]:
         found = loader(conf, **{name: {"start": start}})["catalog"]

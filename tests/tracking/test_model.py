@@ -1,11 +1,6 @@
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from model_bundles import KINDS, bundle_of, questions
+from model_server import environment
 
 import gradual
 from gradual import tracking
@@ -96,16 +92,6 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 def served(uris: dict[str, str], kind: str) -> mlflow.pyfunc.PyFuncModel:
     return mlflow.pyfunc.load_model(uris[kind])
-
-
-def environment(tracking_uri: str) -> dict[str, str]:
-    """Where to find the model and `mlflow`'s own python; no Kedro project."""
-    bin_folder = str(Path(sys.executable).parent)
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return kept | {
-        "MLFLOW_TRACKING_URI": tracking_uri,
-        "PATH": os.pathsep.join((bin_folder, os.environ["PATH"])),
-    }
 
 
 @pytest.mark.parametrize(
@@ -208,6 +194,10 @@ def person(**changed: Any) -> pd.DataFrame:
         ("tabular_baseline", person(age=[31, np.inf]), {}, r"row 1 .*inf.*'age'"),
         ("tabular", person().head(0), {}, "there is no row"),
         ("collab", rows(user=["5"]), {"n": 0}, "n is 0"),
+        ("collab", rows(user=["5"]), {"n": 10**9}, "n is 1,000,000,000, but the model knows"),
+        ("collab", rows(user=["5", ["5"]]), {}, r"row 1 .*'user'"),
+        ("text_classifier", rows(text=["x" * 200_001]), {}, r"row 0 .* 200,001 .*'text'"),
+        ("language_model", rows(prompt=["A"]), {"words": 10**9}, r"words is 1,000,000,000"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_column_and_row(
@@ -250,82 +240,3 @@ def test_mlflow_models_predict_reads_raw_text(
     assert [set(row) for row in predictions] == 2 * [
         {"label", "probability_negative", "probability_positive"}
     ]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "contents", "wrong", "message"),
-    [
-        (
-            "text_classifier",
-            [
-                {"dataframe_split": {"columns": ["text"], "data": [["fine"], ["dull"]]}},
-                {"dataframe_records": [{"text": "fine"}, {"text": "dull"}]},
-                {"inputs": ["fine", "dull"]},
-                {"inputs": {"text": ["fine", "dull"]}},
-                {"instances": ["fine", "dull"]},
-            ],
-            {"inputs": ["fine", " "]},
-            "row 1 is blank",
-        ),
-        (
-            "collab",
-            [
-                {"dataframe_records": [{"user": "5", "item": "m3"}, {"user": "5", "item": "new"}]},
-                {"dataframe_records": [{"user": "5"}], "params": {"n": 2}},
-            ],
-            {"dataframe_records": [{"user": "5"}], "params": {"n": 0}},
-            "n is 0",
-        ),
-    ],
-)
-def test_a_server_answers_every_json_layout(
-    logged: dict[str, str],
-    kind: str,
-    contents: list[dict[str, Any]],
-    wrong: dict[str, Any],
-    message: str,
-    tracking_uri: str,
-    tmp_path: Path,
-) -> None:
-    port = 40_000 + os.getpid() % 20_000
-    server = subprocess.Popen(
-        [
-            str(Path(sys.executable).with_name("mlflow")), "models", "serve",
-            "-m", f"models:/served_{kind}@champion", "--env-manager", "local", "-p", str(port),
-        ],
-        cwd=tmp_path, env=environment(tracking_uri), start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-    def ask(content: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/invocations",
-            json.dumps(content).encode(),
-            {"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1)
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "the server did not start in 90 seconds"
-                time.sleep(0.2)
-        for content in contents:
-            status, answer = ask(content)
-            assert status == 200, answer
-            assert len(answer["predictions"]) == 2
-        status, answer = ask(wrong)
-        assert status == 400
-        assert message in answer["message"]
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()

@@ -42,6 +42,38 @@ def test_a_registered_model_gives_back_its_bundle(address: str, number: int) -> 
 
 
 @pytest.mark.usefixtures("registry", "store")
+def test_the_champion_is_loaded_or_the_file_where_there_is_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "stored.safetensors"
+    unknown = BundleDataset(filepath=path, kind=KIND, champion="registry_none")
+    known = BundleDataset(filepath=path, kind=KIND, champion="registry_rich")
+    assert not unknown.exists()
+    assert known.exists(), "no file is needed"
+    BundleDataset(filepath=path).save(bundle(3))
+    assert unknown.load().hash == bundle(3).hash
+    assert "no registered model registry_none has a champion" in caplog.text
+    found = known.load()
+    assert (found.hash, found.origin) == (bundle(1).hash, "models:/registry_rich/1")
+    assert "The champion of registry_rich answers: version 1, registered on 20" in caplog.text
+    assert "registry_rich" in str(known.preview())
+    with pytest.raises(DatasetError, match="champion of registry_rich is read"):
+        known.save(bundle(3))
+
+
+def test_a_registry_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    try:
+        with pytest.raises(BundleError, match=r"127\.0\.0\.1:9 does not .*predict_with: stored"):
+            tracking.find_version("registry_rich")
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+@pytest.mark.usefixtures("registry", "store")
 @pytest.mark.parametrize(
     ("uri", "kind", "message"),
     [

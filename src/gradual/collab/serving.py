@@ -5,10 +5,13 @@ import logging
 import numpy as np
 import pandas as pd
 
+from gradual.collab.ids import as_ids
 from gradual.collab.recommender import Recommender
 
 logger = logging.getLogger(__name__)
 
+MOST = 1 << 24
+"""Answers that are given at a time."""
 COLUMNS = ("row", "user", "rank", "item", "title", "score", "fallback")
 
 
@@ -37,7 +40,8 @@ def answer(
         where an unknown user gets the most rated items; nothing for an answer of the model's own.
 
     Raises:
-        ValueError: There is no row, no column `user`, or `n` is below 1.
+        ValueError: There is no row, no column `user`, an id is no id, `n` is below 1 or more than
+            there are items, or these lists are more than `MOST` answers.
     """
     if "user" not in questions:
         raise ValueError(
@@ -47,6 +51,11 @@ def answer(
     if questions.empty:
         raise ValueError("there is no row: send at least one user, or user and item")
     given = questions.reset_index(drop=True)
+    for name in [name for name in ("user", "item") if name in given]:
+        try:
+            as_ids(given[name])
+        except ValueError as error:
+            raise ValueError(f"the column {name!r}: {error}") from error
     pairs = given["item"].notna() if "item" in given else pd.Series(False, index=given.index)
     parts = []
     if pairs.any():
@@ -57,6 +66,7 @@ def answer(
         parts.append(scored.assign(row=asked.index, rank=np.nan, title=titles))
     if not pairs.all():
         asked = given[~pairs]
+        _check_length(recommender, n, len(asked))
         # Each row its own list: a user who stands there twice gets two.
         known = recommender.user_ids.encode(asked["user"])
         numbers, scores = recommender.top_numbers(
@@ -82,6 +92,18 @@ def answer(
     for name in ("user", "item", "title"):
         answers[name] = answers[name].astype("string")
     return answers.astype({"score": "float64", "fallback": "string"}).reset_index(drop=True)
+
+
+def _check_length(recommender: Recommender, n: int | None, lists: int) -> None:
+    """Refuse lists that nobody can have meant, before there is room for them in memory."""
+    items, own = len(recommender.item_ids) - 1, recommender.lists.n
+    length = min(own if n is None else n, items)
+    if n is not None and n > max(items, own):
+        raise ValueError(f"n is {n:,}, but the model knows {items:,} items: ask for fewer")
+    if length * lists > MOST:
+        raise ValueError(
+            f"{lists:,} lists of n = {length:,} are more than {MOST:,} answers: ask in parts"
+        )
 
 
 def count_fallbacks(answers: pd.DataFrame) -> dict[str, int]:

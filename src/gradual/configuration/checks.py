@@ -9,7 +9,7 @@ from kedro.pipeline import Pipeline
 
 from gradual.configuration.builds import builds_of
 from gradual.configuration.errors import ConfigurationError, nearest
-from gradual.configuration.loader import RESERVED, ConfigLoader
+from gradual.configuration.loader import CHAMPION, RESERVED, ConfigLoader
 from gradual.configuration.sources import Run
 
 Pipelines = Mapping[str, Pipeline]
@@ -87,11 +87,12 @@ def check_inputs(
                 f"\n{name}:\n  type: gradual.io.SourceDataset\n  filepath: data/01_raw/…\n"
             )
         elif not catalog.exists(name):
-            makers = [each for each in pipelines_of(run) if name in pipelines[each].all_outputs()]
+            stored = name.removesuffix(f"_{CHAMPION}")
+            makers = [each for each in pipelines_of(run) if stored in pipelines[each].all_outputs()]
             if makers:
                 problems.append(
-                    f"{name} is not there yet: `kedro run --pipeline={makers[0]}` makes it, in the "
-                    "same environment"
+                    f"{stored} is not there yet: `kedro run --pipeline={makers[0]}` makes it, in "
+                    "the same environment"
                 )
     if problems:
         raise ConfigurationError("\n".join(problems))

@@ -18,7 +18,9 @@ from gradual.io.bundle import FASTAI
 
 DEFAULT_RECIPE = "small"
 # What a source's parameters may hold beside the groups that its nodes take.
-RESERVED = ("recipe", "start", "backwards", "ensemble", "folds")
+RESERVED = ("recipe", "start", "predict_with", "backwards", "ensemble", "folds")
+# What answers new rows: the registered champion, if there is one, or what the last run has stored.
+CHAMPION, STORED = "champion", "stored"
 
 
 class ConfigLoader(OmegaConfigLoader):
@@ -129,7 +131,25 @@ class ConfigLoader(OmegaConfigLoader):
                     entry["backwards"] = bool(
                         (parameters[name].get("tokenizer") or {}).get("backwards")
                     )
+            registered = (parameters[name].get("registration") or {}).get("registered_name")
+            chosen = self._predict_with(name, parameters[name])
+            for each, entry in entries.items():
+                if each.startswith(f"{name}.") and each.endswith(f"_{CHAMPION}"):
+                    if chosen == CHAMPION:
+                        entry["champion"] = registered or name
+                    elif chosen != STORED:
+                        entry["filepath"] = chosen
         return entries | config
+
+    def _predict_with(self, name: str, parameters: Mapping[str, Any]) -> str:
+        chosen = str(parameters.get("predict_with", CHAMPION))
+        if chosen in (CHAMPION, STORED) or chosen.startswith("models:/"):
+            return chosen
+        raise ConfigurationError(
+            f"{self.file_of(name, 'predict_with')}: {name}.predict_with is {chosen!r}: write "
+            f"{CHAMPION} (the registered model, where there is one), {STORED} (what the last run "
+            "has stored), or models:/<name>/<version>"
+        )
 
     def _parameters(self, written: dict[str, Any]) -> dict[str, Any]:
         runs = self.runs

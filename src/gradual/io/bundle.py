@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from gradual.io.download import SourceFile
 
 if TYPE_CHECKING:
     from gradual.training.bundle import Bundle
+
+logger = logging.getLogger(__name__)
 
 # gradual.training.bundle imports torch: seconds that `kedro catalog list` should not cost.
 
@@ -34,6 +37,9 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
     can `fastai:<path or URL>`, a language model of fastai in its own files (see
     `gradual.text.fastai_weights`). A URL is downloaded, or taken from a mirror, as that of a
     source is; what follows `#sha256=` is the archive's checksum.
+
+    `champion` names a registered model: its version with that alias is loaded, or the file, where
+    there is no such version. The log says which. It cannot be saved.
 
     Examples:
         ```yaml
@@ -68,6 +74,7 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
         filepath: str | os.PathLike[str] | None,
         kind: str | None = None,
         backwards: bool = False,
+        champion: str | None = None,
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -78,6 +85,7 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
             kind: Kind that the bundle must be of, e.g. `language_model`; None allows any.
             backwards: Whether a model of fastai reads texts from their ends, which its files do
                 not say.
+            champion: A registered model whose champion is loaded instead of the file.
             version: Set by Kedro where the catalog says `versioned: true`.
             metadata: Ignored here; read by plugins such as kedro-viz.
         """
@@ -89,9 +97,12 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
         self._kind = kind
         self._backwards = backwards
         self._absent = filepath is None
+        self._champion = champion
 
     def load(self) -> "Bundle | None":
         """Read the bundle; None where `filepath` is null."""
+        if self._champion is not None and (found := self._load_champion(self._champion)):
+            return found
         if self._registered is not None:
             return tracking.load_registered(self._registered, self._kind)
         if self._fastai is not None:
@@ -107,6 +118,8 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
                 f"{self._registered} is a registered model, which pipelines read: name a file to "
                 "save the bundle to, and have a node log and register it"
             )
+        if self._champion is not None:
+            raise DatasetError(f"the champion of {self._champion} is read: name a file to save to")
         if self._fastai is not None:
             raise DatasetError(
                 f"{self._shown} is a model of fastai, which pipelines read: name a .safetensors "
@@ -128,6 +141,18 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
         from gradual.training.bundle import save_bundle
 
         save_bundle(data, path)
+
+    def _load_champion(self, name: str) -> "Bundle | None":
+        found = tracking.find_version(name, "champion")
+        if found is None:
+            logger.info("%s answers: no registered model %s has a champion", self._filepath, name)
+            return None
+        registered = datetime.fromtimestamp(found.creation_timestamp / 1000).astimezone()
+        logger.info(
+            "The champion of %s answers: version %s, registered on %s",
+            name, found.version, registered.strftime("%Y-%m-%d %H:%M"),
+        )  # fmt: skip
+        return tracking.load_registered(f"models:/{name}/{found.version}", self._kind)
 
     def _load_fastai(self, file: SourceFile) -> "Bundle":
         from gradual.text.fastai_weights import fastai_language_model
@@ -153,7 +178,9 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
         # Whether a registered model is there its registry says when it is loaded.
         if self._fastai is not None:
             return self._fastai.exists()
-        return self._absent or self._registered is not None or super()._exists()
+        if self._absent or self._registered is not None or super()._exists():
+            return True
+        return self._champion is not None and bool(tracking.find_version(self._champion))
 
     def _describe(self) -> dict[str, Any]:
         return {**super()._describe(), "filepath": self._shown, "kind": self._kind}
@@ -163,6 +190,8 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
 
         Nothing is downloaded for it.
         """
+        if self._champion is not None:
+            return JSONPreview(json.dumps({"champion": self._champion}))
         if self._fastai is not None and not self._exists():
             return JSONPreview(json.dumps({"filepath": self._shown, "model": "not fetched yet"}))
         bundle = self.load()

@@ -23,6 +23,7 @@ class ServedModel(PythonModel):
     def load_context(self, context: Any) -> None:
         """Read the bundle that was logged with the model."""
         bundle = load_bundle(Path(context.artifacts["model"]))
+        self._max_characters = context.model_config.get("max_characters")
         self._model = model_of(bundle, allowed_rules=context.model_config["allowed_rules"])
 
     def predict(
@@ -41,6 +42,7 @@ class ServedModel(PythonModel):
                 message, which names column and row.
         """
         try:
+            self._refuse_long(model_input)
             answer = self._model.predict(model_input, **(params or {}))
         except ValueError as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
@@ -48,6 +50,20 @@ class ServedModel(PythonModel):
         for name in answer.columns[answer.isna().any()]:
             answer[name] = answer[name].astype(object).where(answer[name].notna(), None)
         return answer
+
+    def _refuse_long(self, frame: pd.DataFrame) -> None:
+        """Raise ValueError for a text that the model would read for minutes."""
+        most = self._max_characters
+        if most is None:
+            return
+        for name in frame:
+            for row, text in enumerate(frame[name]):
+                if isinstance(text, str) and len(text) > most:
+                    raise ValueError(
+                        f"row {row} (the first is 0) has a text of {len(text):,} characters in the "
+                        f"column {name!r}, more than {most:,}: send less of it, or serve with "
+                        f"SERVING_MODEL_CONFIG='{{\"max_characters\": {len(text)}}}'"
+                    )
 
 
 set_model(ServedModel())

@@ -6,8 +6,10 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
+from textwrap import shorten
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from gradual.training.bundle import Bundle, BundleError
@@ -23,6 +25,8 @@ KINDS = {
     "tabular_baseline": "gradual.models.tables:BaselineModel",
     "collab": "gradual.models.ratings:RecommenderModel",
 }
+
+_NESTED = (list, tuple, set, dict, np.ndarray)
 
 #: Where a bundle's metadata keep the defaults of what a caller may set.
 SETTINGS = "settings"
@@ -53,6 +57,8 @@ class Model(ABC):
     #: Whether MLflow shall check the types of columns, or leaves it to the model, whose messages
     #: name the row.
     typed: ClassVar[bool] = True
+    #: Characters of one text that a served model reads at most; None for any number.
+    max_characters: ClassVar[int | None] = None
 
     def __init__(
         self, bundle: Bundle, *, device: str = "auto", allowed_rules: Collection[str] = ()
@@ -138,6 +144,7 @@ class Model(ABC):
                 "there is no row: send at least one, with the columns "
                 f"{', '.join(map(repr, self.example))}"
             )
+        _refuse_nested(given)
         return given.reset_index(drop=True)
 
     def _checked(self, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,6 +154,20 @@ class Model(ABC):
                 f"{', '.join(defaults) or 'none'} here"
             )
         return {**defaults, **given}
+
+
+def _refuse_nested(frame: pd.DataFrame) -> None:
+    """Raise ValueError where a name stands twice, or a cell holds a list or a mapping."""
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise ValueError(f"there are several columns {twice[0]!r}: give each a name of its own")
+    for name in frame.select_dtypes("object"):
+        for row, value in enumerate(frame[name]):
+            if isinstance(value, _NESTED):
+                raise ValueError(
+                    f"row {row} (the first is 0) holds {shorten(repr(value), 40)} in the column "
+                    f"{name!r}: give one value, not several"
+                )
 
 
 def class_of(kind: str) -> type[Model]:

@@ -19,6 +19,12 @@ from gradual.training.bundle import Bundle
 _UNITS = {"word": {"spacy"}, "subword": {"sentencepiece"}, "character": {"wcwidth"}}
 _LANGUAGES = {"ja": {"sudachidict-core", "sudachipy"}}
 
+# Some ten thousands of characters are read in a second: a book is no request.
+_MOST_CHARACTERS = 200_000
+
+# A language model writes word by word: nobody is to wait for a million of them.
+_MOST_WORDS = 10_000
+
 # A word for people: signs of scripts that write no blanks stand for themselves.
 _SIGNS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+(?:['’][^\W{_SIGNS}]+)*")
@@ -52,6 +58,7 @@ class ClassifierModel(Model):
     """
 
     explain_defaults = {"pieces": 100}  # noqa: RUF012
+    max_characters = _MOST_CHARACTERS
 
     @classmethod
     def requirements(cls, bundle: Bundle) -> set[str]:
@@ -162,6 +169,7 @@ class WriterModel(Model):
         "seed": GenerationConfig.seed,
     }
     explain_defaults = {"n": 10}  # noqa: RUF012
+    max_characters = _MOST_CHARACTERS
     _column = "prompt"
 
     @classmethod
@@ -178,6 +186,11 @@ class WriterModel(Model):
         tokenizer_of(self.bundle, self._allowed)  # refuses rules that are not allowed
 
     def _predict(self, frame: pd.DataFrame, **settings: Any) -> pd.DataFrame:
+        if settings["words"] > _MOST_WORDS:
+            raise ValueError(
+                f"words is {settings['words']:,}: ask for {_MOST_WORDS:,} at most, and go on from "
+                "the answer"
+            )
         settings["top_k"] = settings["top_k"] or None
         config = GenerationConfig(prompts=_prompts(frame), **settings)
         written = write_texts(self.bundle, config, device=self._device, allowed_rules=self._allowed)

@@ -184,7 +184,7 @@ def as_table(frame: pa.Table | pd.DataFrame) -> pa.Table:
         return frame
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # whole numbers beyond 64 bits
         texts = frame.copy()
         for name in [name for name, kind in frame.dtypes.items() if kind.kind == "O"]:
             texts[name] = frame[name].map(str, na_action="ignore")

@@ -8,7 +8,7 @@ import os
 
 from gradual.tracking.model import log_model
 from gradual.tracking.registration import Registration
-from gradual.tracking.registry import load_registered
+from gradual.tracking.registry import find_version, load_registered
 from gradual.tracking.run import (
     count_looks,
     flatten,
@@ -26,6 +26,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 __all__ = [
     "Registration",
     "count_looks",
+    "find_version",
     "flatten",
     "load_registered",
     "log_artifact",

@@ -84,7 +84,10 @@ def log_model(
             name="_".join(filter(None, (current_namespace().replace(".", "_"), name))),
             python_model=str(packaging.SCRIPT),
             artifacts={"model": str(path)},
-            model_config={"allowed_rules": list(allowed_rules)},
+            model_config={
+                "allowed_rules": list(allowed_rules),
+                "max_characters": model.max_characters,
+            },
             code_paths=[str(packaging.copy_code(bundle.kind, Path(folder)))],
             pip_requirements=packaging.requirements(bundle),
             signature=signature,

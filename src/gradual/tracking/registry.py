@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
     from gradual.training.bundle import Bundle
 
 #: How the address of a registered model begins.
@@ -68,6 +70,31 @@ def load_registered(uri: str, kind: str | None = None) -> Bundle:
             f"{kind or 'bundle'} is needed: name another model"
         )
     return dataclasses.replace(fitting[0], origin=origin)
+
+
+def find_version(name: str, alias: str = "champion") -> ModelVersion | None:
+    """Return the version of a registered model that an alias points to; None if there is none.
+
+    Raises:
+        BundleError: The registry does not answer.
+    """
+    import mlflow
+    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+    from gradual.training.bundle import BundleError
+
+    client = mlflow.MlflowClient()
+    try:
+        number = client.get_registered_model(name).aliases.get(alias)
+        return None if number is None else client.get_model_version(name, number)
+    except mlflow.MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise BundleError(
+            f"the registry at {mlflow.get_registry_uri()} does not say who the {alias} of {name} "
+            f"is ({error}): see that it runs and that MLFLOW_TRACKING_URI names it; "
+            "`predict_with: stored` answers without it"
+        ) from error
 
 
 def _version(client: Any, name: str, alias: str | None, version: str | None) -> str:

@@ -66,12 +66,12 @@ def create_pipeline() -> Pipeline:
 
 
 def create_prediction_pipeline() -> Pipeline:
-    """Return the pipeline that predicts rows without a target with the stored model."""
+    """Return the pipeline that predicts rows without a target with the champion."""
     return Pipeline(
         [
             step(
                 nodes.predict_new_rows,
-                "model new_rows",
+                "model_champion new_rows",
                 "new_predictions new_rows_metrics new_rows_report",
             ),
         ],

@@ -59,12 +59,12 @@ def create_ensemble_pipeline() -> Pipeline:
 
 
 def create_prediction_pipeline() -> Pipeline:
-    """Return the pipeline that classifies the texts of `new_rows` with what is served."""
+    """Return the pipeline that classifies the texts of `new_rows` with the champion."""
     return Pipeline(
         [
             step(
                 classifier_nodes.predict_new_rows,
-                "new_rows params:tokenizer served",
+                "new_rows params:tokenizer served_champion",
                 "new_predictions new_rows_metrics new_rows_report",
             )
         ],
