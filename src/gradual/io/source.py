@@ -160,8 +160,10 @@ class SourceDataset(AbstractDataset[None, SourceRows | None]):
             rows = SourceRows((self._database,), self._database.name)
         elif (path := self._file.path()) is not None:
             rows = open_source(path, self._form)
-        if rows is None:
-            return None
+        return None if rows is None else self._completed(rows)
+
+    def _completed(self, rows: SourceRows) -> SourceRows:
+        """The rows with the columns that are joined and derived."""
         if self._joins:
             joins = tuple(_join(dataset, settings) for dataset, settings in self._joins)
             rows = replace(rows, parts=tuple(Joined(part, joins) for part in rows.parts))

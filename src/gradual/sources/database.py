@@ -26,6 +26,8 @@ class SqlRows:
         query: What to select, in the database's SQL, sent as it is written.
         schema: The table's schema.
         types: Types of columns that are not the database's.
+        beyond: A column that orders the rows, and its value in the first of them to read; None for
+            all that have one.
         rows: Rows fetched at a time.
     """
 
@@ -34,6 +36,7 @@ class SqlRows:
     query: str | None = None
     schema: str | None = None
     types: Types = ()
+    beyond: tuple[str, Any] | None = None
     rows: int = 1 << 16
 
     @property
@@ -78,12 +81,21 @@ class SqlRows:
     def _select(self) -> Any:
         import sqlalchemy
 
+        columns: list[Any] = [] if self.beyond is None else [sqlalchemy.column(self.beyond[0])]
+        table: Any = sqlalchemy.table(self.table or "", *columns, schema=self.schema)
         if self.query is not None:
             # As text, and not straight to the driver: SQLAlchemy doubles each % where the driver
             # would take it for a parameter.
-            return sqlalchemy.text(_PARAMETER.sub(r"\\:\1", self.query))
-        table = sqlalchemy.table(self.table or "", schema=self.schema)
-        return sqlalchemy.select(sqlalchemy.text("*")).select_from(table)
+            query = sqlalchemy.text(_PARAMETER.sub(r"\\:\1", self.query))
+            if self.beyond is None:
+                return query
+            table = query.columns(*columns).subquery("arrived")
+        rows = sqlalchemy.select(sqlalchemy.text("*")).select_from(table)
+        if self.beyond is None:
+            return rows
+        column, least = table.c[self.beyond[0]], self.beyond[1]
+        wanted = column.is_not(None) if least is None else column >= least
+        return rows.where(wanted).order_by(column)
 
     def _chunk(self, names: list[str], columns: list[tuple[Any, ...]]) -> pa.Table:
         arrays = []
