@@ -53,10 +53,10 @@ _SECOND = rf"[\x{{80}}-\x{{BF}}{_CP1252}]"
 _GARBLED = rf"\x{{FFFD}}|[ÂÃ]{_SECOND}|â[€\x{{80}}]|(?:[ÐÑ]{_SECOND}){{2}}"
 
 _HEADER = """\
-# What new rows must be like to be trained on. Edit it: nothing overwrites it. Take a rule or a column
-# out, and nothing is asked there; delete the file, and it is inferred anew from the training rows.
-# A row that breaks a rule is left out and kept with the reason. Rules marked * are about all rows of
-# a partition, which is refused if it breaks one.
+# What new rows must be like to be trained on. Edit it: nothing overwrites it. Take a rule or a
+# column out, and nothing is asked there; delete the file, and it is inferred anew.
+# A row that breaks a rule is left out and kept with the reason. Rules marked * are about all rows
+# of a partition, which is refused if it breaks one.
 #   rows             * least and most rows
 #   missing          texts that mean that there is no value
 #   type             number, integer, boolean, text, date; seconds or milliseconds since 1970
@@ -363,7 +363,7 @@ def _inferred(
     if not len(there):
         return ColumnRules(found)
     if found == "text":
-        garbled = pc.mean(pc.match_substring_regex(there, _GARBLED)).as_py()
+        garbled = pc.mean(_garbled(there)).as_py()
         rules["garbled"] = 0.0 if garbled <= 0.001 else _share_limit(garbled)
     if kind == "text":
         longest = pc.max(pc.utf8_length(there)).as_py()
@@ -461,9 +461,10 @@ def _schema(contract: Contract, now: datetime) -> tuple["DataFrameSchema", dict[
             (rules.highest, Check.le, "after" if days else "more than"),
         ):
             if limit is not None:
-                bound = pd.Timestamp(limit) if days else limit  # type: ignore[arg-type]
-                if said == "after":  # all of the last day
-                    bound += timedelta(days=1, microseconds=-1)
+                bound = limit
+                if isinstance(limit, date):  # all of the last day
+                    last = timedelta(days=1, microseconds=-1) if said == "after" else timedelta()
+                    bound = pd.Timestamp(limit) + last
                 checks.append((check(bound), f"{said} {_number(limit)}"))
         if rules.days_ahead is not None:
             latest = pd.Timestamp(now).tz_convert("UTC").tz_localize(None).as_unit("us")
@@ -486,8 +487,17 @@ def _schema(contract: Contract, now: datetime) -> tuple["DataFrameSchema", dict[
     return DataFrameSchema(columns), words
 
 
+def _garbled(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Which texts have signs of a wrong encoding; ASCII has none, and is quickly told."""
+    ascii_only = pc.string_is_ascii(texts)
+    if pc.all(ascii_only).as_py() is not False:
+        return pc.invert(ascii_only)
+    return pc.match_substring_regex(texts, _GARBLED)
+
+
 def _is_clean(values: pd.Series) -> pd.Series:
-    return ~values.str.contains(_GARBLED, regex=True)
+    clean = pc.invert(_garbled(pa.chunked_array(pa.array(values))))
+    return pd.Series(pd.arrays.ArrowExtensionArray(clean), index=values.index)
 
 
 @dataclass
@@ -551,7 +561,7 @@ class _Check:
         tally.rows += len(values)
         tally.gaps += values.null_count - pc.sum(wrong).as_py()
         if rules.garbled:
-            tally.garbled += pc.sum(pc.match_substring_regex(values, _GARBLED)).as_py() or 0
+            tally.garbled += pc.sum(_garbled(values)).as_py() or 0
         if rules.known is not None and rules.unseen != 0:
             known = pc.is_in(values, value_set=pa.array(rules.known, values.type))
             new = values.filter(pc.invert(known)).drop_null()
