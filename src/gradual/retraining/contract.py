@@ -13,6 +13,7 @@ is the project's own: Pandera's has no shares, nor a limit that moves with the d
 
 import difflib
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -40,7 +41,7 @@ ColumnKind: TypeAlias = Literal[
 Level: TypeAlias = str | int | float | bool
 MISSING = ("", "?")
 
-_NEEDED = ("label", "target", "rating", "user", "item")  # a row without one is of no use
+_NEEDED = ("label", "target", "rating", "user", "item", "date", "text")  # no row without one
 _MOST_KNOWN = 200  # levels that are listed; a column of more has no rule about them
 _SLACK = 0.5  # of the spread, on both sides of a range
 _DAYS_AHEAD = 2  # time zones, and clocks that are wrong
@@ -48,9 +49,9 @@ _FEWEST = 30  # values that a median is taken of
 _SHOWN = 60  # characters of a value in a message
 # UTF-8 that was read as Latin-1 or Windows-1252 (of Western letters, quotes, Cyrillic), and what
 # stands for bytes that could not be decoded.
-_CP1252 = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
-_SECOND = rf"[\x{{80}}-\x{{BF}}{_CP1252}]"
-_GARBLED = rf"\x{{FFFD}}|[ÂÃ]{_SECOND}|â[€\x{{80}}]|(?:[ÐÑ]{_SECOND}){{2}}"
+_SECOND = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+_GARBLED = f"\ufffd|[ÂÃ]{_SECOND}|â[€\u0080]|(?:[ÐÑ]{_SECOND}){{2}}"
+_ENCODING = "signs of a wrong encoding"
 
 _HEADER = """\
 # What new rows must be like to be trained on. Edit it: nothing overwrites it. Take a rule or a
@@ -198,8 +199,7 @@ class Broken:
         said = list(self.table_wide)
         if len(self.rows):
             rules = [
-                f"{rule.column}: {rule.rule} ({rule.rows:,}, e.g. {rule.example})"
-                for rule in self.by_rule().head(most).itertuples()
+                f"{r.example} ({r.rows:,} rows)" for r in self.by_rule().head(most).itertuples()
             ]
             others = len(self.by_rule()) - most
             rules += [f"{others} more rules"] if others > 0 else []
@@ -358,7 +358,7 @@ def _inferred(
         )
     share = (len(values) - len(there)) / max(1, len(values))
     rules: dict[str, Any] = {"gaps": _share_limit(share)}
-    if kind in (*_NEEDED, "text") and share == 0:
+    if kind in _NEEDED and share == 0:
         rules["gaps"] = 0.0
     if not len(there):
         return ColumnRules(found)
@@ -479,7 +479,7 @@ def _schema(contract: Contract, now: datetime) -> tuple["DataFrameSchema", dict[
             more = "" if len(rules.known) <= 10 else f" or {len(rules.known) - 10} more"
             checks.append((Check.isin(rules.known), f"not one of {shown}{more}"))
         if rules.garbled == 0:
-            checks.append((Check(_is_clean), "signs of a wrong encoding"))
+            checks.append((Check(_is_clean), _ENCODING))
         nullable = rules.gaps != 0
         if checks or not nullable:
             columns[name] = Column(checks=[c for c, _ in checks], nullable=nullable, required=False)
@@ -575,9 +575,8 @@ class _Check:
             return
         values = plain(chunk.column(name)).take(pa.array(places)).dictionary_encode()
         raw = values.dictionary.to_pylist()
-        shown = [*(_shown(value) for value in raw), None]
-        said = [f"{name} is {value}: {rule}" for value in shown[:-1]] + [f"{name} is {rule}"]
-        texts = [*(None if value is None else str(value) for value in raw), None]
+        said = [*(f"{name} is {_shown(v, rule)}: {rule}" for v in raw), f"{name} is {rule}"]
+        texts = [*(None if v is None else str(_whole(v)) for v in raw), None]
         codes = pc.fill_null(values.indices, len(raw)).to_numpy(zero_copy_only=False)
         self.found.append(
             pd.DataFrame(
@@ -621,7 +620,7 @@ class _Check:
             for count, limit, what in (
                 (tally.gaps, rules.gaps, "has no value"),
                 (unseen, rules.unseen, f"has levels that are not known, such as {common},"),
-                (tally.garbled, rules.garbled, "has signs of a wrong encoding"),
+                (tally.garbled, rules.garbled, f"has {_ENCODING}"),
             ):
                 # A share of few rows is above the limit by chance: it has to be so for sure.
                 if limit and count > limit * tally.rows and wilson(count, tally.rows)[0] > limit:
@@ -652,10 +651,14 @@ _NOTHING = pd.DataFrame(
 )
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, rule: str) -> str:
+    """A value in a message: of a long text the beginning, or where its encoding is wrong."""
     if not isinstance(value, str):
-        return str(value)
-    return repr(value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…")
+        return str(_whole(value))
+    wrong = re.search(_GARBLED, value) if rule == _ENCODING else None
+    start = max(0, wrong.start() - _SHOWN // 2) if wrong else 0
+    piece = value[start : start + _SHOWN]
+    return repr("…" * (start > 0) + piece + "…" * (start + _SHOWN < len(value)))
 
 
 def _number(limit: float | date) -> str:
