@@ -14,7 +14,9 @@ from typing import Any
 
 import mlflow
 import pytest
+from kedro.pipeline import Node, Pipeline
 
+from gradual.hooks import written_namespaces
 from gradual.tracking.kedro_hook import anchor
 
 REGISTRY = """
@@ -62,7 +64,9 @@ def register_pipelines() -> dict:
         Node(report, ["params:model", "metrics"], "report"),
     ]
     pipeline = Pipeline(nodes, namespace="imdb")
-    return {"imdb": pipeline, "__default__": pipeline}
+    given = {f"params:{name}": f"params:imdb.{name}" for name in ("model", "seed")}
+    other = Pipeline(nodes, namespace="other", parameters=given)
+    return {"imdb": pipeline, "other": other, "__default__": pipeline}
 """
 
 CATALOG = """
@@ -120,10 +124,10 @@ def clean_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "KEDRO_"))}
 
 
-def start(folder: Path, **environ: str) -> subprocess.Popen[str]:
-    """Start `kedro run --pipeline=imdb` in ``folder``."""
+def start(folder: Path, pipeline: str = "imdb", **environ: str) -> subprocess.Popen[str]:
+    """Start `kedro run --pipeline=…` in ``folder``."""
     return subprocess.Popen(
-        [sys.executable, "-m", "kedro", "run", "--pipeline=imdb"],
+        [sys.executable, "-m", "kedro", "run", f"--pipeline={pipeline}"],
         cwd=folder,
         env=clean_environment() | environ,
         stdout=subprocess.PIPE,
@@ -204,8 +208,13 @@ def test_a_killed_run_ends_as_killed_when_the_next_starts_and_a_living_one_goes_
     killed.wait()
     assert [run.info.status for run in runs(toy)[before:]] == ["RUNNING"]
 
-    living = start_and_wait_for_node(toy, "living")
-    failing = start(toy, FAIL="1")
+    living = start_and_wait_for_node(toy, "living")  # the killed one does not hold its lock
+    refused = start(toy)
+    log = refused.communicate()[0]
+    assert refused.returncode != 0
+    assert "imdb is being written by another run" in log
+    assert f"process {living.pid} " in log
+    failing = start(toy, "other", FAIL="1")
     log = failing.communicate()[0]
     assert failing.returncode != 0
     statuses = [run.info.status for run in runs(toy)[before:]]
@@ -215,6 +224,39 @@ def test_a_killed_run_ends_as_killed_when_the_next_starts_and_a_living_one_goes_
     living.send_signal(signal.SIGINT)  # Ctrl-C
     log = living.communicate()[0]
     assert [run.info.status for run in runs(toy)[before:]] == ["KILLED", "KILLED", "FAILED"], log
+
+
+def test_two_first_runs_at_once_both_find_their_tables(toy: Path) -> None:
+    code = """
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from pathlib import Path
+
+bootstrap_project(Path.cwd())
+with KedroSession.create(project_path=Path.cwd()) as session:
+    session.load_context()
+"""
+    environ = clean_environment() | {"MLFLOW_TRACKING_URI": "sqlite:///first.db"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], cwd=toy, env=environ, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.wait() == 0, process.communicate()[1]
+    client = mlflow.MlflowClient(f"sqlite:///{toy / 'first.db'}")
+    assert client.get_experiment_by_name("gradual") is not None
+
+
+def test_what_a_pipeline_writes_to_is_locked() -> None:
+    nodes = [
+        Node(len, "new.rows", "imdb.score", name="a"),
+        Node(len, "imdb.model", "imdb.answers", tags="predict", name="b"),
+        Node(len, "imdb.score", "adult.score", name="c"),
+        Node(len, "params:x", "local", name="d"),
+    ]
+    assert written_namespaces(Pipeline(nodes)) == {"imdb", "imdb_predict", "adult"}
 
 
 @pytest.mark.parametrize(

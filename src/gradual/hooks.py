@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 from kedro.framework import project
@@ -13,9 +14,11 @@ from kedro.pipeline.node import Node
 
 from gradual.configuration.checks import check_inputs
 from gradual.configuration.loader import ConfigLoader
+from gradual.io.lock import OneWriter
 
 logger = logging.getLogger(__name__)
 
+LOCKS = "locks"  # their folder, among an environment's data
 ANSWERING = {"predict", "prediction"}  # tags of the nodes that answer new rows
 
 
@@ -55,6 +58,56 @@ class ConfigurationHook:
             path = getattr(self._catalog.get(dataset_name), "_filepath", None)
             if path is not None:
                 logger.info("%s is in %s", dataset_name, path)
+
+
+class LockHook:
+    """Lets one run at a time write to a namespace of an environment, before it is tracked."""
+
+    def __init__(self) -> None:
+        self._writer: OneWriter | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Find the environment's folder; what an interrupted run of this process has is freed."""
+        self._release()
+        loader = context.config_loader
+        self._writer = None
+        if isinstance(loader, ConfigLoader):
+            self._writer = OneWriter(Path(context.project_path) / loader.data_folder / LOCKS)
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Lock what the pipeline writes to.
+
+        Raises:
+            Stop: Another run writes there.
+        """
+        if self._writer is not None:
+            self._writer.acquire(written_namespaces(pipeline))
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Free it."""
+        self._release()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Free it."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._writer is not None:
+            self._writer.release()
+
+
+def written_namespaces(pipeline: Pipeline) -> set[str]:
+    """Return the namespaces that a pipeline writes to; the answers to new rows are one apart."""
+    return {
+        name.partition(".")[0] + ("_predict" if node.tags & ANSWERING else "")
+        for node in pipeline.nodes
+        for name in node.outputs
+        if "." in name
+    }
 
 
 class TrackingHook:

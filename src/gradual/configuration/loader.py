@@ -73,6 +73,11 @@ class ConfigLoader(OmegaConfigLoader):
         """Sources and their variants by name."""
         return runs_of(self.sources)
 
+    @property
+    def data_folder(self) -> str:
+        """The folder of all that runs make in this environment, relative to the project's."""
+        return str(self._globals.get("data", "data"))
+
     @cached_property
     def written(self) -> dict[str, Any]:
         """What the files and ``--params`` say of each source or variant, without its recipe."""
@@ -114,7 +119,7 @@ class ConfigLoader(OmegaConfigLoader):
 
     def _catalog(self, config: dict[str, Any]) -> dict[str, Any]:
         parameters = self["parameters"]
-        entries = catalog_entries(self._optional("artifacts"), self.runs, self._globals["data"])
+        entries = catalog_entries(self._optional("artifacts"), self.runs, self.data_folder)
         for name in self.runs:
             start = parameters[name].get("start")
             if start is not None:  # what its language model starts from, instead of random weights

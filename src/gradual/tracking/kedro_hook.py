@@ -7,10 +7,12 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path, PurePath
 from typing import Any
 
 import mlflow
+from filelock import FileLock
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
@@ -73,7 +75,8 @@ class TrackingHook(MlflowHook):
             environ.pop("MLFLOW_TRACKING_URI", None)
         loader["mlflow"] = anchor(loader["mlflow"], Path(context.project_path), environ)
         self._env = context.env or loader.default_run_env
-        super().after_context_created(context)
+        with _first_use(loader["mlflow"]["server"]["mlflow_tracking_uri"]):
+            super().after_context_created(context)
         if "MLFLOW_TRACKING_URI" not in environ:
             self._own_uri = mlflow.get_tracking_uri()
         experiment = self.mlflow_config.tracking.experiment
@@ -165,6 +168,18 @@ class TrackingHook(MlflowHook):
         set_namespace(None)
         set_tags({"error": f"{type(error).__name__}: {error}"[:MAX_VALUE]})
         super().on_pipeline_error(error, run_params, pipeline, catalog)
+
+
+def _first_use(uri: str | None) -> AbstractContextManager[Any]:
+    """A lock under which MLflow may create the tables of a local database.
+
+    Of two processes that find it empty, the second would be told of duplicate columns.
+    """
+    path = (uri or "").partition("sqlite:///")[2]
+    if not path or path == ":memory:":
+        return nullcontext()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{path}-lock")
 
 
 def anchor(config: Mapping[str, Any], project: Path, environ: Mapping[str, str]) -> dict[str, Any]:
