@@ -313,3 +313,18 @@ local.unlink()
     subprocess.run(command, cwd=toy, env=clean_environment(), check=True)
     assert [run.info.status for run in runs(toy)[before:]] == ["FINISHED"]
     assert [run.info.status for run in runs(toy, "other.db")[before:]] == ["FINISHED"]
+
+
+def test_the_tasks_of_a_schedulers_run_share_one_mlflow_run(toy: Path) -> None:
+    before = {run.info.run_id for run in runs(toy)}
+    failed = start(toy, GRADUAL_RUN="nightly it's 1", FAIL="1")
+    assert failed.wait(300) == 1, failed.communicate()[0]
+    (first,) = [run for run in runs(toy) if run.info.run_id not in before]
+    assert first.info.status == "FAILED"
+    for name in ("nightly it's 1", "nightly 2"):  # tried again; the next night
+        process = start(toy, GRADUAL_RUN=name)
+        assert process.wait(300) == 0, process.communicate()[0]
+    shared, other = [run for run in runs(toy) if run.info.run_id not in before]
+    assert shared.info.run_id == first.info.run_id
+    assert [run.info.status for run in (shared, other)] == ["FINISHED", "FINISHED"]
+    assert shared.data.tags["scheduler.run"] == "nightly it_s 1"

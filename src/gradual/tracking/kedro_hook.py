@@ -44,11 +44,16 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 logger = logging.getLogger(__name__)
 
+SHARED_RUN = "GRADUAL_RUN"
+SHARED_TAG = "scheduler.run"
+
 
 class TrackingHook(MlflowHook):
     """One MLflow run per ``kedro run``, as kedro-mlflow has it, and somewhat more.
 
     * a parameter that is a model or a mapping is logged field by field under dotted names;
+    * where ``GRADUAL_RUN`` in the environment names a run of a scheduler, all its processes log
+      to one MLflow run, those that are tried again too;
     * relative locations in `mlflow.yml` are relative to the project, not to the current folder,
       and ``MLFLOW_TRACKING_URI`` wins over the file;
     * the run is tagged with the code, the machine and the process that it ran with;
@@ -94,11 +99,19 @@ class TrackingHook(MlflowHook):
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
-        """Start the run, say what it runs on and end runs that were killed."""
+        """Start the run, or go on with the scheduler's; end runs that were killed."""
+        tracking = self.mlflow_config.tracking
+        shared = os.environ.get(SHARED_RUN, "").replace("'", "_") or None  # MLflow escapes no quote
+        if shared:
+            tracking.run.id = (
+                _run_shared_as(shared, tracking.experiment._experiment.experiment_id)
+                or tracking.run.id
+            )
         super().before_pipeline_run(run_params, pipeline, catalog)
         self._catalog = catalog
         if not self._is_mlflow_enabled:
             return
+        set_tags({SHARED_TAG: shared})
         logger.info(
             "MLflow run %s of experiment %r is tracked in %s",
             self.run_id,
@@ -209,6 +222,17 @@ def anchor(config: Mapping[str, Any], project: Path, environ: Mapping[str, str])
     experiment["create_experiment_kwargs"] = create
     tracking["experiment"] = experiment
     return {**config, "server": server, "tracking": tracking}
+
+
+def _run_shared_as(name: str, experiment_id: str) -> str | None:
+    """The id of the run that a task before this one has begun; None for the first task."""
+    found = mlflow.MlflowClient().search_runs(
+        [experiment_id],
+        f"tags.`{SHARED_TAG}` = '{name}'",
+        order_by=["attributes.start_time"],
+        max_results=1,
+    )
+    return str(found[0].info.run_id) if found else None
 
 
 def end_killed_runs(experiment_id: str) -> list[str]:
