@@ -1,3 +1,4 @@
+import datetime
 import json
 import os
 import resource
@@ -6,20 +7,23 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradual.retraining.config import RetrainConfig
-from gradual.retraining.kept_rows import LEDGER, KeptRows, Partition, unified
+from gradual.retraining.kept_rows import LEDGER, Beyond, KeptRows, Partition, unified
 from gradual.sources.errors import SourceError
-from gradual.sources.reader import open_source
+from gradual.sources.reader import SourceRows, open_source
 
 HALF = RetrainConfig(held_out=0.5)
 
@@ -178,8 +182,38 @@ def test_columns_of_several_types_become_one_that_holds_all() -> None:
     assert found["late"].to_pylist() == [None, None, "x", None, None]
     assert found["d"][2].as_py() == pd.Timestamp("2026-11-21 10:00")
     assert found["b"].to_pylist() == [None, None, None, 3.0, 1.5]  # its only text is a number
+    large = unified([pa.table({"n": [2**60 + 1]}), pa.table({"n": [0.5]})])["n"].to_pylist()
+    assert large == [str(2**60 + 1), "0.5"]  # no floating number holds it
     with pytest.raises(SourceError, match=r"the column 'n' is .*list.* do not go together"):
         unified([pa.table({"n": [[1]]}), pa.table({"n": [1]})])
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        [datetime.datetime(2026, 11, 20, 10, 0, 0, 5), datetime.datetime(2026, 11, 21)],
+        [datetime.datetime(2026, 11, 20, tzinfo=datetime.UTC)] * 2,
+        [datetime.date(2026, 11, 20), datetime.date(2026, 11, 21)],
+        [Decimal("9.50"), Decimal("10.00")],
+        [0.1, 0.2],
+        [9, 10],
+        ["a", "b"],
+    ],
+)
+def test_a_watermark_keeps_its_type(kept: KeptRows, marks: list[Any]) -> None:
+    rows = pa.table({"id": [1, 2], "at": marks})
+    asked = []
+
+    def read(least: Any) -> SourceRows:
+        asked.append(least)
+        return open_source(rows if least is None else rows.filter(pc.field("at") >= least))
+
+    for _ in range(2):
+        kept.take_in(Beyond("orders", "at", read))
+        accept_all(kept)
+    assert asked == [None, max(marks)]
+    assert type(asked[1]) is type(marks[0])
+    assert kept.new_rows().num_rows == 2
 
 
 @settings(max_examples=6, deadline=None)
@@ -206,11 +240,18 @@ def test_a_damaged_ledger_or_file_is_named(kept: KeptRows) -> None:
     kept.take_in(days(1))
     (version,) = kept.versions
     path = kept.folder / str(version.file)
-    data = bytearray(path.read_bytes())
+    whole = path.read_bytes()
+    data = bytearray(whole)
     data[len(data) // 4] ^= 255
     path.write_bytes(data)
     with pytest.raises(SourceError, match=r"(?s)day_1.*parquet cannot be read .* restore it"):
         kept.rows(version)
+    kept.accept(version, [0], "rules")
+    (version,) = kept.versions
+    (kept.folder / str(version.broken)).write_bytes(b"")
+    path.write_bytes(whole)
+    with pytest.raises(SourceError, match=r"npy cannot be read .* restore it"):
+        kept.split(HALF)
     (kept.folder / LEDGER).write_text('{"format": 99, "versions": []}')
     with pytest.raises(SourceError, match=r"ledger.json cannot be read .*format is 99"):
         kept.take_in(days(1))

@@ -17,7 +17,8 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -29,7 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gradual.retraining.config import RetrainConfig
-from gradual.retraining.row_hash import held_out, row_hashes
+from gradual.retraining.row_hash import held_out, is_text, row_hashes
 from gradual.sources.content import check_columns
 from gradual.sources.errors import SourceError
 from gradual.sources.reader import SourceRows, decoded, open_source
@@ -158,16 +159,11 @@ class KeptRows:
         path = self.folder / LEDGER
         if not path.exists():
             return ()
-        try:
+        with _readable(path):
             ledger = json.loads(path.read_text(encoding="utf-8"))
             if ledger["format"] != FORMAT_VERSION:
                 raise ValueError(f"its format is {ledger['format']}, not {FORMAT_VERSION}")
             return tuple(from_json_types(Version, entry) for entry in ledger["versions"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SourceError(
-                f"{path} cannot be read ({error}): restore it from a copy, or delete its folder to "
-                "take in all partitions anew"
-            ) from error
 
     @property
     def accepted(self) -> tuple[Version, ...]:
@@ -291,22 +287,22 @@ class KeptRows:
             SourceError: Its file is missing or damaged.
         """
         path = self.folder / str(version.file)
-        try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                return file.read()
-        except (OSError, pa.ArrowException) as error:
-            raise SourceError(
-                f"{path} cannot be read ({error}): restore it from a copy, or delete its folder to "
-                "take in all partitions anew"
-            ) from error
+        with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read()
 
     def sound_rows(self, version: Version) -> pa.Table:
-        """The rows of a version that do not break the rules."""
+        """The rows of a version that do not break the rules.
+
+        Raises:
+            SourceError: A file is missing or damaged.
+        """
         table = self.rows(version)
         if version.broken is None:
             return table
+        path = self.folder / version.broken
         sound = np.ones(table.num_rows, bool)
-        sound[np.load(self.folder / version.broken, allow_pickle=False)] = False
+        with _readable(path):
+            sound[np.load(path, allow_pickle=False)] = False
         return table.filter(pa.array(sound))
 
     def split(self, config: RetrainConfig) -> tuple[pa.Table, pa.Table]:
@@ -430,6 +426,17 @@ class KeptRows:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise SourceError(
+            f"{path} cannot be read ({error}): restore it from a copy, or delete its folder to "
+            "take in all partitions anew"
+        ) from error
+
+
 def unified(tables: Sequence[pa.Table]) -> pa.Table:
     """The rows of several tables, columns matched by name.
 
@@ -464,17 +471,18 @@ def _common(name: str, columns: Sequence[pa.ChunkedArray]) -> pa.DataType:
     kinds = list(dict.fromkeys(c.type for c in columns if not pa.types.is_null(c.type)))
     if len(kinds) < 2:
         return kinds[0] if kinds else pa.null()
-    if all(pa.types.is_date(k) or (pa.types.is_timestamp(k) and k.tz is None) for k in kinds):
-        return pa.timestamp("us")
-    texts = [column for column in columns if pa.types.is_string(column.type)]
+    others = [column for column in columns if not is_text(column.type)]
     try:
-        if texts:  # of what else it is, where only a row that was broken was not
-            kind = _common(name, [c for c in columns if not pa.types.is_string(c.type)])
-            for column in texts:
-                column.cast(kind)
-            return kind
-        schemas = [pa.schema([("", kind)]) for kind in kinds]
-        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+        if all(pa.types.is_date(k) or (pa.types.is_timestamp(k) and k.tz is None) for k in kinds):
+            common = pa.timestamp("us")
+        elif len(others) == len(columns) or all(map(is_text, kinds)):
+            schemas = [pa.schema([("", kind)]) for kind in kinds]
+            common = pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+        else:  # texts are what the rest is, where only a row that was broken was not
+            common = _common(name, others)
+        for column in columns:
+            column.cast(common)  # refuses what it cannot hold, such as large whole numbers
+        return common
     except pa.ArrowException:
         if any(pa.types.is_nested(kind) for kind in kinds):
             raise SourceError(

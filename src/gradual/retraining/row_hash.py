@@ -73,6 +73,12 @@ def held_out(hashes: np.ndarray, share: float) -> np.ndarray:
     return (hashes >> np.uint64(11)) < np.uint64(round(share * 2**53))
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values are texts, however Arrow lays them out."""
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_kind(kind) for is_kind in texts)
+
+
 def _mixed(bits: np.ndarray) -> np.ndarray:
     """SplitMix64's step and finalizer."""
     bits = bits + np.uint64(0x9E3779B97F4A7C15)
@@ -91,7 +97,7 @@ def _values(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     kind = array.type
     if pa.types.is_dictionary(kind):
         return _of_levels(array, *_values(array.dictionary))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if is_text(kind):
         levels = array.cast(pa.large_string()).dictionary_encode()
         return _of_levels(levels, *_texts(levels.dictionary))
     there = array.is_valid().to_numpy(zero_copy_only=False)
