@@ -77,7 +77,11 @@ def test_a_registry_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("uri", "kind", "message"),
     [
-        ("models:/registry_none@champion", None, r"no model 'registry_none', only .*registry_rich"),
+        (
+            "models:/registry_none@champion",
+            None,
+            r"no model 'registry_none', only .*: run the pipeline",
+        ),
         ("models:/registry_rich@best", None, r"no alias 'best', only champion \(version 1\)"),
         ("models:/registry_rich/7", None, "no version 7, only 1, 2"),
         ("models:/registry_rich", None, "write models:/<name>@<alias>"),

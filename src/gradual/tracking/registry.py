@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mlflow import MlflowException
     from mlflow.entities.model_registry import ModelVersion
 
     from gradual.training.bundle import Bundle
@@ -19,6 +23,21 @@ SCHEME = "models:/"
 _URI = re.compile(rf"{SCHEME}(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _LOGGED = re.compile(rf"{SCHEME}m-\w+")
 _SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The files of a model that MLflow has, on this machine.
+
+    Attributes:
+        folder: Where they lie.
+        origin: `models:/<name>/<version>` or `models:/m-…`.
+        whose: What to call it in messages.
+    """
+
+    folder: Path
+    origin: str
+    whose: str
 
 
 def load_registered(uri: str, kind: str | None = None) -> Bundle:
@@ -38,9 +57,16 @@ def load_registered(uri: str, kind: str | None = None) -> Bundle:
             are.
         BundleError: The address is none, or the model holds no such bundle.
     """
+    with fetched(uri) as model:
+        return bundle_in(model, kind)
+
+
+@contextmanager
+def fetched(uri: str) -> Iterator[Fetched]:
+    """Fetch a model's files for as long as the context lasts; see `load_registered`."""
     import mlflow
 
-    from gradual.training.bundle import BundleError, load_bundle
+    from gradual.training.bundle import BundleError
 
     match = _URI.fullmatch(uri)
     if match is None and not _LOGGED.fullmatch(uri):
@@ -61,15 +87,29 @@ def load_registered(uri: str, kind: str | None = None) -> Bundle:
                 f"{whose} cannot be fetched ({error}): its files have been moved "
                 "or deleted; register it anew with the pipeline that makes it"
             ) from error
-        bundles = [load_bundle(path) for path in sorted(model.glob("artifacts/*.safetensors"))]
+        yield Fetched(model, origin, whose)
+
+
+def bundle_in(model: Fetched, kind: str | None = None) -> Bundle:
+    """Read the bundle of a model whose files have been fetched; see `load_registered`."""
+    from gradual.training.bundle import BundleError, load_bundle
+
+    bundles = [load_bundle(path) for path in sorted(model.folder.glob("artifacts/*.safetensors"))]
     kinds = [bundle.kind for bundle in bundles]
     fitting = [bundle for bundle in bundles if kind in (None, bundle.kind)]
     if len(fitting) != 1:
         raise BundleError(
-            f"{whose} holds {', '.join(kinds) or 'no bundle'}, where one "
+            f"{model.whose} holds {', '.join(kinds) or 'no bundle'}, where one "
             f"{kind or 'bundle'} is needed: name another model"
         )
-    return dataclasses.replace(fitting[0], origin=origin)
+    return dataclasses.replace(fitting[0], origin=model.origin)
+
+
+def is_missing(error: MlflowException) -> bool:
+    """Whether an error of MLflow's says that something is not there."""
+    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+    return bool(error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST))
 
 
 def find_version(name: str, alias: str = "champion") -> ModelVersion | None:
@@ -79,7 +119,6 @@ def find_version(name: str, alias: str = "champion") -> ModelVersion | None:
         BundleError: The registry does not answer.
     """
     import mlflow
-    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
     from gradual.training.bundle import BundleError
 
@@ -88,7 +127,7 @@ def find_version(name: str, alias: str = "champion") -> ModelVersion | None:
         number = client.get_registered_model(name).aliases.get(alias)
         return None if number is None else client.get_model_version(name, number)
     except mlflow.MlflowException as error:
-        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+        if is_missing(error):
             return None
         raise BundleError(
             f"the registry at {mlflow.get_registry_uri()} does not say who the {alias} of {name} "
@@ -100,16 +139,14 @@ def find_version(name: str, alias: str = "champion") -> ModelVersion | None:
 def _version(client: Any, name: str, alias: str | None, version: str | None) -> str:
     """The version's number, if it is there."""
     from mlflow import MlflowException, get_registry_uri
-    from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
     from gradual.training.bundle import NotRegisteredError
 
     where = f"the registry at {get_registry_uri()}"
-    missing = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
     try:
         model = client.get_registered_model(name)
     except MlflowException as error:
-        if error.error_code != missing:
+        if not is_missing(error):
             raise
         names = [model.name for model in client.search_registered_models(max_results=_SHOWN)]
         raise NotRegisteredError(
@@ -128,7 +165,7 @@ def _version(client: Any, name: str, alias: str | None, version: str | None) -> 
     try:
         return str(client.get_model_version(name, version).version)
     except MlflowException as error:
-        if error.error_code != missing:
+        if not is_missing(error):
             raise
         versions = [int(v.version) for v in client.search_model_versions(f"name='{name}'")]
         raise NotRegisteredError(

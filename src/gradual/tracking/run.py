@@ -149,11 +149,11 @@ def count_looks(fingerprint: str) -> int:
     set_tags({tag: current_namespace() or "scored"})
     client = _client()
     everything = {"run_view_type": ViewType.ALL, "filter_string": f"tags.`{tag}` LIKE '%'"}
-    experiments = [e.experiment_id for e in _pages(client.search_experiments, ViewType.ALL)]
-    return len({r.info.run_id for r in _pages(client.search_runs, experiments, **everything)})
+    experiments = [e.experiment_id for e in pages(client.search_experiments, ViewType.ALL)]
+    return len({r.info.run_id for r in pages(client.search_runs, experiments, **everything)})
 
 
-def _pages(search: Callable[..., Any], *args: Any, **options: Any) -> Iterator[Any]:
+def pages(search: Callable[..., Any], *args: Any, **options: Any) -> Iterator[Any]:
     """All that a search of MLflow's finds, which gives a page at a time."""
     token = None
     while token != "":
