@@ -81,6 +81,7 @@ def test_joins_are_made_for_each_partition(folder: Path, tmp_path: Path) -> None
 
 def test_any_other_source_is_one_partition(tmp_path: Path) -> None:
     assert dataset().load() is None
+    assert KeptRows(tmp_path / "kept").take_in(None).rows == 0
     path = tmp_path / "t.csv"
     path.write_text("n,c\n1,a\n2,b\n")
     kept = KeptRows(tmp_path / "kept")
@@ -188,6 +189,25 @@ def test_rows_that_are_refused_are_looked_at_again_with_those_that_come(tmp_path
     shop.grow((3, 3, 1.0))
     assert shop.take_in() == 2
     assert shop.ids() == [1, 2, 3]
+
+
+def test_a_partition_that_stricter_rules_refuse_is_not_lost_nor_another_one(
+    tmp_path: Path,
+) -> None:
+    shop = Shop(tmp_path)
+    for number in (1, 2, 3):
+        shop.grow((number, number, 1.0))
+        shop.take_in()
+    for version in shop.kept.to_check("strict"):
+        if version.name.endswith("2"):
+            shop.kept.refuse(version, "strictly", "strict")
+        else:
+            shop.kept.accept(version, [], "strict")
+    assert shop.ids() == [1, 3]
+    shop.grow((4, 4, 1.0))
+    assert shop.take_in() == 1  # by looser rules
+    assert [version.name[-1] for version in shop.kept.accepted] == ["1", "2", "3", "4"]
+    assert shop.ids() == [1, 2, 3, 4]
 
 
 def test_a_watermark_is_of_a_table(tmp_path: Path) -> None:

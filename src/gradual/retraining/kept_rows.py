@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -80,6 +80,10 @@ class Beyond:
     name: str
     column: str
     read: Callable[[Any], SourceRows]
+
+
+#: What `KeptRows.take_in` takes.
+Arrivals: TypeAlias = Iterable[Partition] | Beyond | SourceRows | None
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,7 @@ class KeptRows:
         """Hash of all that counts: it changes with any row, and with which of them are broken."""
         return fingerprint([[v.name, v.hash, v.broken_hash] for v in self.accepted])
 
-    def take_in(self, arrivals: Iterable[Partition] | Beyond | SourceRows) -> Arrived:
+    def take_in(self, arrivals: Arrivals) -> Arrived:
         """Read and keep each partition that is not kept yet.
 
         A partition that comes again with another content is kept beside the old one until it is
@@ -189,8 +193,8 @@ class KeptRows:
         before the process was killed, stays.
 
         Args:
-            arrivals: The partitions; a table, of which the new rows are one; or rows that are one
-                partition.
+            arrivals: The partitions; a table, of which the new rows are one; rows that are one
+                partition; or None.
 
         Raises:
             OSError: A partition cannot be written; those before it are kept.
@@ -347,26 +351,26 @@ class KeptRows:
         """
         return unified([self.sound_rows(v) for v in self.accepted if v.hash not in known])
 
-    def _partitions(self, arrivals: Iterable[Partition] | Beyond | SourceRows) -> list[Partition]:
+    def _partitions(self, arrivals: Arrivals) -> list[Partition]:
         if isinstance(arrivals, Beyond):
             return self._beyond(arrivals)
         if isinstance(arrivals, SourceRows):
             table = _read_all(arrivals)
             return [Partition("source", _content_hash(table), lambda: open_source(table))]
-        return list(arrivals)
+        return list(arrivals or ())
 
     def _beyond(self, arrivals: Beyond) -> list[Partition]:
         """The rows of a table that are not among those accepted; none if there are none."""
         mark, column = self.watermark, arrivals.column
         table = _read_all(arrivals.read(mark))
         check_columns(arrivals.name, [column], table.column_names)
-        parts = [version for version in self.accepted if version.watermark]
+        parts = [version for version in self.versions if version.watermark]
         if mark is not None:
             # Rows of the very same value may have come since the table was read: to be read again.
             seen = [
                 row_hashes(self.rows(v))
                 for v in parts
-                if v.watermark and _mark(v.watermark) == mark
+                if v.state == "accepted" and v.watermark and _mark(v.watermark) == mark
             ]
             table = table.filter(pa.array(~np.isin(row_hashes(table), np.concatenate(seen))))
         if not table.num_rows:
@@ -377,7 +381,10 @@ class KeptRows:
                 f"{arrivals.name}: the watermark's column {column!r} holds {table[column].type}: "
                 "name one of numbers, dates, times or texts"
             )
-        name = f"{arrivals.name} {len(parts) + 1:06}"
+        # Rows that were not accepted come again with those behind them, as the same partition.
+        named = {version.name: version.state for version in parts}
+        number = len(named) + (not named or named[max(named)] == "accepted")
+        name = f"{arrivals.name} {number:06}"
         return [Partition(name, _content_hash(table), lambda: open_source(table), highest)]
 
     def _read(self, partition: Partition) -> Version:
