@@ -2,6 +2,7 @@
 
 import logging
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,33 @@ def written_namespaces(pipeline: Pipeline) -> set[str]:
         for name in node.outputs
         if "." in name
     }
+
+
+class RetrainHook:
+    """Records retrains that are stopped or fail, as their last node records those that do not."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, str] = {}  # when they began in this process, by namespace
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Find out which sources are retrained, and from the first node on."""
+        nodes = [node for node in pipeline.nodes if "retrain" in node.tags]
+        self._started = {str(node.namespace): "" for node in nodes}
+        for node in nodes:
+            if node.name.endswith(".take_in"):
+                self._started[str(node.namespace)] = datetime.now(UTC).isoformat()
+
+    @hook_impl(tryfirst=True)  # while the run is still tracked
+    def on_pipeline_error(self, error: Exception, catalog: CatalogProtocol) -> None:
+        """Record what has ended early."""
+        for namespace, started in self._started.items():
+            from gradual.pipelines.retraining import records
+
+            try:
+                records.end_early(catalog, namespace, error, started)
+            except Exception:  # what ended the run is to be told, and not this
+                logger.exception("The end of %s could not be recorded", namespace)
 
 
 class TrackingHook:

@@ -9,7 +9,7 @@ from kedro.utils import find_kedro_project
 
 from gradual.configuration.loader import ConfigLoader
 from gradual.configuration.session import Context, Session
-from gradual.hooks import ConfigurationHook, LockHook, TrackingHook
+from gradual.hooks import ConfigurationHook, LockHook, RetrainHook, TrackingHook
 
 # The project's hook is kedro-mlflow's with readable parameters, so the plugin's own, which installs
 # itself by entry point, must not run beside it: every run would be tracked twice. Plugins are named
@@ -20,7 +20,7 @@ if find_kedro_project(Path.cwd()) is None:  # packaged: .telemetry, which says n
 # For each command Kedro loads those of all plugins, and kedro-mlflow's import MLflow: seconds.
 # `gradual.cli` has them too, and loads them when they are called.
 ENTRY_POINT_GROUPS["project"] = "gradual.commands"
-HOOKS = (LockHook(), ConfigurationHook(), TrackingHook())
+HOOKS = (LockHook(), ConfigurationHook(), RetrainHook(), TrackingHook())
 
 CONTEXT_CLASS = Context
 SESSION_CLASS = Session

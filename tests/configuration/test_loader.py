@@ -88,6 +88,7 @@ def test_artifacts_are_entries_of_every_source_and_what_is_written_wins(conf: Pa
     assert set(catalog) == {
         "t.source", "x.pretrained_language_model", "t.pretrained_language_model",
         "t_backwards.pretrained_language_model", "t_ensemble.pretrained_language_model",
+        "x_retrain.pretrained_language_model", "t_retrain.pretrained_language_model",
     }  # fmt: skip
     assert catalog["t.pretrained_language_model"]["filepath"] == "a.safetensors"
     assert "t_backwards/pre" in catalog["t_backwards.pretrained_language_model"]["filepath"]
@@ -150,7 +151,7 @@ def test_what_names_nothing_is_refused_with_the_nearest_name(
 def test_a_source_that_is_switched_off_may_keep_its_files(conf: Path) -> None:
     write(conf / "local/sources.yml", "x: null")
     found = loader(conf)
-    assert set(found["parameters"]) == {"t", "t_backwards", "t_ensemble"}
+    assert set(found["parameters"]) == {"t", "t_backwards", "t_ensemble", "t_retrain"}
     assert not any(name.startswith("x.") for name in found["catalog"])
 
 
@@ -189,3 +190,18 @@ def test_one_seed_stands_in_one_place(project: Path, env: str) -> None:
     assert changed["globals"]["seed"] == 42
     said = [path for path in (project / "conf").rglob("globals.yml") if "seed" in path.read_text()]
     assert said == [project / "conf/base/globals.yml"]
+
+
+def test_a_retrain_tests_on_the_rows_held_out_and_makes_versions_of_its_source(conf: Path) -> None:
+    found = loader(
+        conf,
+        x={"retrain": {"held_out": 0.3}, "rows": {"valid": {"method": "last"}}},
+        t={"registration": {"registered_name": "teams", "alias": "newest"}},
+        t_retrain={"documents": {"test": None, "label": "group"}},
+    )["parameters"]
+    assert found["x_retrain"]["rows"] == {"test": None, "valid": {"method": "last"}}
+    assert found["x_retrain"]["retrain"] == {"held_out": 0.3, "registered_name": "x"}
+    assert found["t_retrain"]["retrain"] == {"registered_name": "teams"}
+    assert found["t_retrain"]["registration"] == {"registered_name": None, "alias": None}
+    documents = {"label": "group", "split_column": None, "test": None}
+    assert found["t_retrain"]["documents"] == documents

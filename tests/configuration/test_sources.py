@@ -20,8 +20,8 @@ def test_a_source_is_a_kind_or_a_kind_with_settings() -> None:
     )
     assert [name for name, source in sources.items() if source.default] == ["imdb"]
     assert list(runs_of(sources)) == [
-        "imdb", "imdb_backwards", "imdb_ensemble", "wikitext", "wikitext_backwards", "adult",
-        "ml", "ml_fold_1", "ml_fold_2", "ml_folds",
+        "imdb", "imdb_backwards", "imdb_ensemble", "imdb_retrain", "wikitext", "wikitext_backwards",
+        "adult", "adult_retrain", "ml", "ml_fold_1", "ml_fold_2", "ml_folds", "ml_retrain",
     ]  # fmt: skip
 
 

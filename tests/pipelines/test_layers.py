@@ -12,6 +12,8 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from parse import parse
 
+OWN, TOGETHER = ("adult", "movielens", "imdb"), ("imdb_ensemble", "__default__")
+
 
 @pytest.fixture(scope="module")
 def catalog(project_clone: Path) -> Iterator[dict[str, Any]]:
@@ -20,7 +22,7 @@ def catalog(project_clone: Path) -> Iterator[dict[str, Any]]:
         yield session.load_context().config_loader["catalog"]
 
 
-@pytest.mark.parametrize("name", ["adult", "movielens", "imdb", "imdb_ensemble", "__default__"])
+@pytest.mark.parametrize("name", [*OWN, *(f"{name}_retrain" for name in OWN), *TOGETHER])
 def test_layers_follow_each_other(name: str, catalog: dict[str, Any]) -> None:
     def layer(dataset: str) -> str | None:
         pattern = next((p for p in catalog if "{" in p and parse(p, dataset)), "")

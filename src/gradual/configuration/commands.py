@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import yaml
@@ -21,6 +21,10 @@ from kedro.io.catalog_config_resolver import CatalogConfigResolver
 from gradual.configuration.checks import groups_of, pipelines_of
 from gradual.configuration.errors import ConfigurationError, nearest
 from gradual.configuration.loader import ConfigLoader
+from gradual.retraining.errors import Stop
+
+if TYPE_CHECKING:
+    from gradual.retraining.history import History
 
 logger = logging.getLogger("gradual")
 LOGS = Path("logs")
@@ -29,7 +33,8 @@ LOGS = Path("logs")
 def reported(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Return the command with its errors as one message at the end of the log.
 
-    The traceback goes to a file that the message names; the exit status is 1.
+    The traceback goes to a file that the message names; the exit status is 1. A retrain that goes
+    no further ends with one line, too, and with a status of its own (`gradual.retraining.errors`).
     """
 
     @functools.wraps(callback)
@@ -37,10 +42,14 @@ def reported(callback: Callable[..., Any]) -> Callable[..., Any]:
         # Kedro logs a node's error as well, above its advice on how to go on.
         logging.getLogger("kedro.pipeline.node").addFilter(_is_no_error)
         logging.getLogger("kedro.validation.parameter_validator").addFilter(_is_no_error)
+        logging.getLogger("kedro.runner.sequential_runner").addFilter(_is_not_of_a_stop)
         try:
             return callback(*args, **kwargs)
         except click.ClickException:
             raise
+        except Stop as stop:
+            logger.log(logging.ERROR if stop.exit_code else logging.INFO, "%s", stop)
+            sys.exit(stop.exit_code)
         except ConfigurationError as error:
             logger.error("%s", error)
             sys.exit(1)
@@ -63,6 +72,11 @@ def message_of(error: BaseException) -> str:
 
 def _is_no_error(record: logging.LogRecord) -> bool:
     return record.levelno < logging.ERROR
+
+
+def _is_not_of_a_stop(record: logging.LogRecord) -> bool:  # noqa: ARG001
+    """Whether it is anything but advice on how to go on after a stop, which is an end."""
+    return not isinstance(sys.exc_info()[1], Stop)
 
 
 def _keep_traceback(error: BaseException) -> Path:
@@ -89,7 +103,7 @@ def package(context: click.Context) -> None:
 
 @click.group()
 def gradual() -> None:
-    """Look at sources as they are configured."""
+    """Look at sources as they are configured, and at their retrains."""
 
 
 @gradual.command()
@@ -129,6 +143,73 @@ def show(metadata: ProjectMetadata, source: str, env: str | None) -> None:
         "files": _files({d for name in names for d in made[name].datasets()}, own, loader),
     }
     click.echo(yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120), nl=False)
+
+
+@gradual.command()
+@click.argument("source")
+@click.option("--last", default=10, show_default=True, help="How many retrains.")
+@env_option
+@click.pass_obj
+@reported
+def history(metadata: ProjectMetadata, source: str, last: int, env: str | None) -> None:
+    r"""Print what became of the last retrains of a SOURCE.
+
+    \b
+    kedro gradual history adult
+    kedro gradual history adult --last=30 --env=full
+    """
+    import pandas as pd
+
+    from gradual.retraining import report
+
+    name, _, kept = _retrain_of(metadata, source, env)
+    records = kept.records()
+    if not records:
+        click.echo(f"{name} has not run yet in this environment: `kedro run --pipeline={name}`")
+        return
+    shown = report.table(records[-last:])
+    with pd.option_context("display.width", None, "display.max_colwidth", None):
+        click.echo(shown.drop(columns="Why").to_string(index=False))
+    click.echo(f"\nThe last: {shown['Why'].iloc[-1]}")
+
+
+@gradual.command()
+@click.argument("source")
+@env_option
+@click.pass_obj
+@reported
+def rollback(metadata: ProjectMetadata, source: str, env: str | None) -> None:
+    r"""Make the champion before this one the champion of a SOURCE again.
+
+    The aliases `champion` and `previous` of its registered model change places; a second rollback
+    takes back the first.
+
+    \b
+    kedro gradual rollback adult
+    """
+    from gradual.pipelines.retraining import records
+
+    _, registered, kept = _retrain_of(metadata, source, env)
+    click.echo(records.roll_back(source, registered, kept)["message"])
+
+
+def _retrain_of(
+    metadata: ProjectMetadata, source: str, env: str | None
+) -> tuple[str, str, "History"]:
+    """Return the name of a source's retrain, of its registered model, and its history."""
+    from gradual.retraining.history import History
+
+    with settings.SESSION_CLASS.create(metadata.project_path, env=env) as session:
+        loader = session.load_context().config_loader
+    names = [run.source.name for run in loader.runs.values() if run.variant == "retrain"]
+    if source not in names:
+        raise ConfigurationError(
+            f"there is no source {source} that can be retrained.{nearest(source, names)} These are "
+            f"{', '.join(names)}"
+        )
+    name = f"{source}_retrain"
+    folder = metadata.project_path / loader["catalog"][f"{name}.history"]["filepath"]
+    return name, loader["parameters"][name]["retrain"]["registered_name"], History(folder)
 
 
 def _files(datasets: Iterable[str], prefix: str, loader: ConfigLoader) -> dict[str, str]:

@@ -270,9 +270,19 @@ def _variant(source: Mapping[str, Any], run: Run) -> dict[str, Any]:
         return {}
     if "start" in source:
         own["start"] = source["start"]
+    if run.variant == "retrain":
+        return merge(_numbered(own, run), _retrained(source, run))
     overrides = source.get("folds") or []
     override = overrides[run.fold - 1] if run.fold <= len(overrides) else {}
     return merge(_numbered(own, run), override)
+
+
+def _retrained(source: Mapping[str, Any], run: Run) -> dict[str, Any]:
+    """Return what a retrain sets: rows are held out by it, and its models are its source's."""
+    group, test = KINDS[run.source.kind].test_split
+    name = (source.get("registration") or {}).get("registered_name") or run.source.name
+    rows = {test: None} | ({"split_column": None} if run.source.kind == "texts" else {})
+    return {group: rows, "retrain": {"registered_name": name}}
 
 
 def _numbered(parameters: Mapping[str, Any], run: Run) -> dict[str, Any]:

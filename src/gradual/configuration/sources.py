@@ -73,6 +73,11 @@ class Source:
         return bool(self.options.get("backwards"))
 
     @property
+    def answers(self) -> bool:
+        """Whether its models answer rows, which is what a retrain judges them by."""
+        return self.options.get("task") != "language_model"
+
+    @property
     def language_model(self) -> str | None:
         """The other source whose language model its classifier is built on."""
         return self.options.get("language_model")
@@ -85,7 +90,8 @@ class Run:
     Attributes:
         name: Its name: of the namespace, the group of parameters, the folders.
         source: The source that it is a variant of.
-        variant: "", "backwards", "ensemble", "fold", or "folds": what these are put together in.
+        variant: "", "backwards", "ensemble", "fold", "folds": what these are put together in, or
+            "retrain".
         fold: Number of the fold, from 1.
     """
 
@@ -138,12 +144,14 @@ def _runs(source: Source) -> list[Run]:
     runs = [Run(source.name, source)]
     if source.backwards:
         runs.append(Run(f"{source.name}_backwards", source, "backwards"))
-        if source.options.get("task") != "language_model":
+        if source.answers:
             runs.append(Run(f"{source.name}_ensemble", source, "ensemble"))
     if source.folds:
         numbers = range(1, source.folds + 1)
         runs += [Run(f"{source.name}_fold_{i}", source, "fold", i) for i in numbers]
         runs.append(Run(f"{source.name}_folds", source, "folds"))
+    if source.answers:
+        runs.append(Run(f"{source.name}_retrain", source, "retrain"))
     return runs
 
 

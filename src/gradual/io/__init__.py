@@ -9,6 +9,7 @@ from gradual.io.json import JSONDataset
 from gradual.io.kept_rows import KeptRowsDataset
 from gradual.io.parquet import ParquetDataset
 from gradual.io.plotly import PlotlyDataset
+from gradual.io.retraining import ContractDataset, HistoryDataset
 from gradual.io.rows import RowsDataset
 from gradual.io.source import SourceDataset
 from gradual.io.vocabulary import VocabularyDataset
@@ -18,9 +19,11 @@ __all__ = [
     "BundleDataset",
     "BundleStoreDataset",
     "CheckpointStoreDataset",
+    "ContractDataset",
     "CorpusDataset",
     "FirstBundleDataset",
     "HTMLDataset",
+    "HistoryDataset",
     "JSONDataset",
     "KeptRowsDataset",
     "ParquetDataset",

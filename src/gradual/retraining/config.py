@@ -55,6 +55,8 @@ class RetrainConfig(Settings):
         max_megabytes: Largest size of the challenger's bundle; None for any.
         max_milliseconds: Longest time for an answer to one row; None for any.
         max_minutes: Longest time for training; None for any.
+        registered_name: The registered model that challengers become versions of: the source's
+            `registration.registered_name`, or else its name. The configuration sets it.
         keep: How many versions, checkpoints and artifacts are kept; those with an alias always are.
         notify: Who is told of the end.
     """
@@ -72,6 +74,7 @@ class RetrainConfig(Settings):
     max_megabytes: float | None = None
     max_milliseconds: float | None = None
     max_minutes: float | None = None
+    registered_name: str | None = None
     keep: int = 5
     notify: Notify = field(default_factory=Notify)
 

@@ -26,7 +26,7 @@ class Stop(Exception):  # noqa: N818 - an end, and not always an error
             `drift`, `not_proved`, `locked`.
     """
 
-    def __init__(self, message: str, *, exit_code: ExitCode, decision: str) -> None:
+    def __init__(self, message: str, exit_code: ExitCode, decision: str) -> None:
         """Say why, and what to do.
 
         Args:
@@ -34,5 +34,8 @@ class Stop(Exception):  # noqa: N818 - an end, and not always an error
             exit_code: See the attribute.
             decision: See the attribute.
         """
-        super().__init__(message)
+        super().__init__(message, exit_code, decision)  # all of them: another process may raise it
         self.exit_code, self.decision = exit_code, decision
+
+    def __str__(self) -> str:
+        return str(self.args[0])

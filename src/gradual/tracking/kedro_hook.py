@@ -19,6 +19,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from gradual.retraining.errors import Stop
 from gradual.tracking.environment import environment_tags, process_is_alive, process_tags
 from gradual.tracking.run import (
     MAX_VALUE,
@@ -177,7 +178,13 @@ class TrackingHook(MlflowHook):
         pipeline: Pipeline,
         catalog: DataCatalog,
     ) -> None:
-        """End the run as FAILED, with the error in the tag `error`."""
+        """End the run as FAILED, with the error in the tag `error`; a retrain's stop is an end."""
+        if isinstance(error, Stop):
+            set_tags(
+                {"retrain.decision": error.decision, "retrain.message": str(error)[:MAX_VALUE]}
+            )
+            self.after_pipeline_run(run_params, pipeline, catalog)
+            return
         set_namespace(None)
         set_tags({"error": f"{type(error).__name__}: {error}"[:MAX_VALUE]})
         super().on_pipeline_error(error, run_params, pipeline, catalog)
