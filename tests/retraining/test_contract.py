@@ -49,7 +49,7 @@ def _table(frame: pd.DataFrame) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def contract() -> Contract:
-    return infer(_table(_people(2000)), KINDS, now=NOW, partition_rows=[400, 1600])
+    return infer(_table(_people(2000)), KINDS, now=NOW, partition_rows=[400, 600, 1000])
 
 
 def test_ordinary_new_rows_keep_an_inferred_contract(contract: Contract) -> None:
@@ -201,6 +201,22 @@ def test_a_share_of_few_rows_has_to_be_above_the_limit_for_sure() -> None:
 def test_inferred_rules(values: list, kind: ColumnKind, expected: ColumnRules) -> None:
     found = infer(pa.table({"x": values}), {"x": kind}, now=NOW).columns["x"]
     assert found == expected
+
+
+def test_small_nights_may_follow_a_large_past() -> None:
+    rows = _table(_people(200))
+    contract = infer(rows, KINDS, partition_rows=[200], now=NOW)
+    assert contract.check(rows.slice(0, 2), now=NOW).table_wide == ()
+    assert "rows: more than 2,000" in contract.check(_table(_people(2001))).summary()
+
+
+@pytest.mark.parametrize("values", [[0, 0], [0, 1], ["a"] * 50, ["a", "b", "c"]])
+def test_levels_of_which_all_next_ones_may_be_new_are_only_counted(values: list) -> None:
+    contract = infer(pa.table({"x": values}), {"x": "categorical"})
+    new = pa.table({"x": [7] * 100}) if values[0] == 0 else pa.table({"x": ["z"] * 100})
+    broken = contract.check(new)
+    assert [said for said in broken.table_wide if "levels" in said] == []
+    assert broken.remarks[0].startswith("x has 1 new levels in 100 rows")
 
 
 @pytest.mark.parametrize("values", [list(range(300)), [f"level {n}" for n in range(300)]])

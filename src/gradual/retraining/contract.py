@@ -45,6 +45,7 @@ _NEEDED = ("label", "target", "rating", "user", "item", "date", "text")  # no ro
 _MOST_KNOWN = 200  # levels that are listed; a column of more has no rule about them
 _SLACK = 0.5  # of the spread, on both sides of a range
 _DAYS_AHEAD = 2  # time zones, and clocks that are wrong
+_SURE = 0.999  # that a share is above its limit: many are looked at, night after night
 _FEWEST = 30  # values that a median is taken of
 _SHOWN = 60  # characters of a value in a message
 # UTF-8 that was read as Latin-1 or Windows-1252 (of Western letters, quotes, Cyrillic), and what
@@ -310,7 +311,8 @@ def infer(
         table: Rows to train on.
         columns: The columns that are used, and what they are.
         missing: Texts that mean that there is no value.
-        partition_rows: How many rows the partitions had so far; none: the table is one.
+        partition_rows: How many rows the partitions had so far; none: the table is one. Of fewer
+            than three, which may be all of the past at once, nothing follows for the least.
         now: What dates in the future are measured by; None is the present.
 
     Raises:
@@ -328,7 +330,7 @@ def infer(
     sizes = partition_rows or (table.num_rows,)
     return Contract(
         rules,
-        least_rows=max(1, min(partition_rows) // 10) if partition_rows else 1,
+        least_rows=max(1, min(sizes) // 10) if len(sizes) > 2 else 1,
         most_rows=10 * max(sizes),
         missing=tuple(missing),
     )
@@ -425,8 +427,9 @@ def _level_limits(there: pa.Array, *, closed: bool) -> dict[str, Any]:
         return {}
     limits: dict[str, Any] = {"known": tuple(sorted(levels.to_pylist()))}
     # The share of rows with levels that are yet to be seen is about that of levels seen once
-    # (Good 1953).
-    if pc.sum(pc.equal(counts, 1)).as_py() <= 0.05 * len(there):
+    # (Good 1953). Of numbers (months, weeks, flags) the next ones may all be new.
+    rare = pc.sum(pc.equal(counts, 1)).as_py() <= 0.05 * len(there)
+    if rare and len(levels) > 1 and pa.types.is_string(there.type):
         limits["unseen"] = 0.5
     return limits
 
@@ -622,8 +625,8 @@ class _Check:
                 (unseen, rules.unseen, f"has levels that are not known, such as {common},"),
                 (tally.garbled, rules.garbled, f"has {_ENCODING}"),
             ):
-                # A share of few rows is above the limit by chance: it has to be so for sure.
-                if limit and count > limit * tally.rows and wilson(count, tally.rows)[0] > limit:
+                # Of few rows a share may be above the limit by chance: it has to be so for sure.
+                if limit and count and wilson(count, tally.rows, _SURE)[0] > limit:
                     share = count / tally.rows
                     yield f"{name} {what} in {share:.1%} of the rows: more than {limit:.1%}"
             if rules.least_median is not None:
