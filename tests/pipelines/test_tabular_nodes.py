@@ -68,9 +68,19 @@ def test_from_table_to_report(table: pa.Table, kind: str) -> None:
     preprocessor = nodes.fit_preprocessor(table, row_splits, settings, engine)
     encoded, summary = nodes.encode(table, row_splits, preprocessor, target)
     store: Any = None
-    net, history = nodes.train_net(encoded, preprocessor, store, target, net_config)
+    net, history = nodes.train_net(encoded, preprocessor, store, None, target, net_config)
     scores, result, predictions, model = nodes.fit_and_compare(
-        encoded, preprocessor, table, net, history, store, target, net_config, contest, serving
+        encoded,
+        preprocessor,
+        table,
+        net,
+        history,
+        store,
+        None,
+        target,
+        net_config,
+        contest,
+        serving,
     )
     worst = nodes.find_worst_rows(predictions, table, model, look)
     importance, dependence = nodes.interpret_model(model, table, predictions, look)

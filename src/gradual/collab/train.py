@@ -17,6 +17,7 @@ from gradual.collab.ids import IdMap
 from gradual.collab.metrics import ranking_scores
 from gradual.collab.models import CollabModelConfig, CollabNet, RatedItems, squash, unsquash
 from gradual.collab.recommender import KIND, ListsConfig
+from gradual.collab.warm_start import fill_from
 from gradual.sources.errors import SourceError
 from gradual.sources.splits import part_rows
 from gradual.training.bundle import Bundle
@@ -254,6 +255,7 @@ def train_collab(
     items: pa.Table | None = None,
     users: pa.Table | None = None,
     lists: ListsConfig | None = None,
+    start: Bundle | None = None,
     store: CheckpointStore | None = None,
     on_epoch: Callable[[dict[str, float], int], None] | None = None,
 ) -> tuple[Bundle, History]:
@@ -266,6 +268,8 @@ def train_collab(
         items: Titles and properties of items, of `read_side`.
         users: Properties of users.
         lists: What lists hold unless somebody asks for something else; goes with the model.
+        start: An earlier recommender to start from, as far as users and items are the same; None
+            starts from random weights.
         store: Where checkpoints are kept.
         on_epoch: Gets each epoch's figures and its number, from 1.
 
@@ -282,12 +286,12 @@ def train_collab(
             "refit is true, so that the validation ratings are learned from, and there are no test "
             "ratings to score the model on: give split.test, or set refit to false"
         )
-    setup = _set_up(ratings, parts, config, items, users)
+    setup = _set_up(ratings, parts, config, items, users, start)
     history = _fit(setup, config, config.training, "Recommender", store, on_epoch)
     epochs = history.best_epoch or len(history.epochs)
     noise = history.epochs[epochs - 1].get("valid_loss", 1.0)
     if config.refit:
-        setup = _set_up(ratings, _learn_from_valid(parts), config, items, users)
+        setup = _set_up(ratings, _learn_from_valid(parts), config, items, users, start)
         _fit(
             setup,
             config,
@@ -315,7 +319,7 @@ def train_collab(
         config=to_json_types(setup.model),
         state=_state(net, setup.rated, setup.train),
         metadata=metadata,
-        dependencies={"users": setup.users.hash, "items": setup.items.hash},
+        dependencies={"users": setup.users.hash, "items": setup.items.hash, **setup.start},
     )
     return bundle, history
 
@@ -333,6 +337,7 @@ def _fit(
         "loss": [config.loss, config.negatives, config.negatives_power, config.batch_size],
         "data": [_hash(setup.train), _hash(setup.valid)],
         "side": {name: array_hash(tensor.numpy()) for name, tensor in setup.tensors.items()},
+        **setup.start,
     }
     return fit(setup.task, training, name=name, store=store, key=key, on_epoch=on_epoch)
 
@@ -369,6 +374,7 @@ class _SetUp:
     edges: list[float]
     side: dict[str, Any]
     tensors: dict[str, Tensor]
+    start: dict[str, str]
 
 
 def _set_up(
@@ -377,6 +383,7 @@ def _set_up(
     config: CollabConfig,
     items: pa.Table | None,
     users: pa.Table | None,
+    start: Bundle | None = None,
 ) -> _SetUp:
     known = ratings.take(part_rows(parts, "train"))
     user_map, item_map = IdMap.fit(known["user"]), IdMap.fit(known["item"])
@@ -416,8 +423,22 @@ def _set_up(
             rated_items=_capped(rated, model.max_history) if model.implicit else None,
             **tensors,
         )
-    task = CollabTask(net, train, valid, config)
-    return _SetUp(task, model, user_map, item_map, train, valid, rated, mean, edges, side, tensors)
+    if start is not None:
+        fill_from(start, net, user_map, item_map, edges)
+    return _SetUp(
+        task=CollabTask(net, train, valid, config),
+        model=model,
+        users=user_map,
+        items=item_map,
+        train=train,
+        valid=valid,
+        rated=rated,
+        mean=mean,
+        edges=edges,
+        side=side,
+        tensors=tensors,
+        start={} if start is None else {"start": start.hash},
+    )
 
 
 def _state(net: CollabNet, rated: RatedItems, train: Interactions) -> dict[str, Tensor]:

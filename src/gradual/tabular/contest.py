@@ -72,6 +72,7 @@ def run_contest(
     config: ContestConfig,
     *,
     trained: Mapping[str, tuple[Bundle, float]] | None = None,
+    start: Bundle | None = None,
     store: BundleStore | None = None,
     predicted: np.ndarray | None = None,
 ) -> Iterator[ModelRun]:
@@ -83,6 +84,7 @@ def run_contest(
         config: The other models, and the seeds.
         trained: Nets that are there already, by name, for the first seed, and the seconds that
             training them took.
+        start: What nets start from; see `train_tabular`.
         store: Keeps the runs: one of which nothing has changed is not made again.
         predicted: Numbers of the rows to predict; by default those that `examples` say.
 
@@ -92,6 +94,7 @@ def run_contest(
     rows = examples.predicted if predicted is None else predicted
     scored = examples.encoded.take(rows)
     made_from = {"examples": examples.hash, "scored": _rows_hash(examples, scored), **_versions()}
+    begun = {} if start is None else {"start": start.hash}
     for seed in config.seeds:
         for name, settings in nets.items():
             if seed == config.seeds[0] and name in (trained or {}):
@@ -99,8 +102,9 @@ def run_contest(
                 net = _run(name, seed, bundle, TabularModel.from_bundle(bundle), seconds, scored)
             else:
                 own = replace(settings, training=replace(settings.training, seed=seed))
-                key = {"settings": to_json_types(own, identity=True), **made_from}
-                net = _kept(store, name, seed, key, partial(_net, name, own, examples, scored))
+                key = {"settings": to_json_types(own, identity=True), **made_from, **begun}
+                make = partial(_net, name, own, examples, scored, start)
+                net = _kept(store, name, seed, key, make)
             yield net
         for baseline in config.baselines.models:
             key = {
@@ -124,6 +128,7 @@ def refit(
     net_config: TabularModelConfig,
     config: ContestConfig,
     store: BundleStore | None = None,
+    start: Bundle | None = None,
 ) -> Bundle:
     """Train a chosen model once more, on training and validation rows.
 
@@ -138,6 +143,7 @@ def refit(
         net_config: The net's settings.
         config: The other models' settings.
         store: Keeps the model.
+        start: What the net starts from, as it did when it was chosen.
 
     Returns:
         The bundle; ``refit`` in its metadata holds the numbers of ``training_rows`` and
@@ -152,7 +158,7 @@ def refit(
     def make() -> Bundle:
         made, trained = chosen.bundle, None
         if name in ("net", "boosting_on_embeddings"):
-            made, _ = train_tabular(both, own_net)
+            made, _ = train_tabular(both, own_net, start=start)
             trained = TabularModel.from_bundle(made)
         if name != "net":
             made = baseline_bundle(fit_baseline(name, both, own, seed=seed, net=trained))
@@ -167,13 +173,20 @@ def refit(
         "examples": both.hash,
         "net": to_json_types(own_net, identity=True),
         "baseline": to_json_types(own),
+        **({} if start is None else {"start": start.hash}),
     }
     return store.kept("refit", {"model": name, "seed": seed, **key, **_versions()}, make)
 
 
-def _net(name: str, settings: TabularModelConfig, examples: Examples, scored: pa.Table) -> ModelRun:
+def _net(
+    name: str,
+    settings: TabularModelConfig,
+    examples: Examples,
+    scored: pa.Table,
+    start: Bundle | None,
+) -> ModelRun:
     started = time.perf_counter()
-    bundle, _ = train_tabular(examples, settings)
+    bundle, _ = train_tabular(examples, settings, start=start)
     seconds = time.perf_counter() - started
     model = TabularModel.from_bundle(bundle)
     return _run(name, settings.training.seed, bundle, model, seconds, scored)

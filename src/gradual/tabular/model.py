@@ -28,9 +28,13 @@ from gradual.tabular.embeddings import (
     embedding_size,
 )
 from gradual.tabular.targets import Target
+from gradual.training.bundle import Bundle
 from gradual.training.config import EarlyStopping, Phase, TrainingConfig
+from gradual.training.files import from_json_types
+from gradual.training.modules import load_state
 from gradual.training.settings import Settings
 
+KIND = "tabular"
 Net = Literal["mlp", "tabm"]
 
 #: One cycle of the lesson. Small matrices are faster in float32 than with a cast at every step.
@@ -334,3 +338,20 @@ def new_net(
         return TabularNet(
             cardinalities, continuous, target.outputs, config, edges, target.model_range()
         )
+
+
+def net_from_bundle(
+    bundle: Bundle, cardinalities: dict[str, int], continuous: int, target: Target
+) -> TabularNet:
+    """Rebuild a bundle's net on the CPU; arguments as for `new_net`.
+
+    Raises:
+        ValueError: Its weights do not fit its configuration.
+    """
+    config: TabularModelConfig = from_json_types(TabularModelConfig, bundle.config)
+    edges = None
+    if (start := bundle.state.get("numbers.start")) is not None:
+        edges = [np.arange(start.shape[2] + 1.0)] * start.shape[0]  # shapes; the state fills them
+    net = new_net(cardinalities, continuous, target, config, edges=edges, seed=0)
+    load_state(net, bundle.state, "the tabular bundle")
+    return net

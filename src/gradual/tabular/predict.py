@@ -9,16 +9,14 @@ import pandas as pd
 import pyarrow as pa
 
 from gradual.tabular.examples import as_table
-from gradual.tabular.model import TabularModelConfig, TabularNet, new_net
+from gradual.tabular.model import KIND, TabularNet, net_from_bundle
 from gradual.tabular.preprocessing import Preprocessor, TransformReport
 from gradual.tabular.targets import Target
 from gradual.tabular.task import codes_of, numbers_of, predict
-from gradual.tabular.train import KIND
 from gradual.training.bundle import Bundle
 from gradual.training.config import Precision
 from gradual.training.device import resolve_device
-from gradual.training.files import from_json_types
-from gradual.training.modules import check_kind, inference, load_state
+from gradual.training.modules import check_kind, inference
 
 
 class TableModel(ABC):
@@ -117,8 +115,9 @@ class TabularModel(TableModel):
         check_kind(bundle, KIND)
         preprocessor = Preprocessor.from_dict(bundle.metadata["preprocessor"])
         target = Target.from_dict(bundle.metadata["target"])
-        net = net_from_bundle(bundle, preprocessor, target).to(resolve_device(device))
-        return cls(net, preprocessor, target, precision)
+        count = len(preprocessor.continuous)
+        net = net_from_bundle(bundle, preprocessor.cardinalities, count, target)
+        return cls(net.to(resolve_device(device)), preprocessor, target, precision)
 
     def predict_encoded(self, encoded: pa.Table) -> np.ndarray:
         """See `TableModel.predict_encoded`."""
@@ -136,25 +135,3 @@ class TabularModel(TableModel):
             name: levels.table(place).detach().cpu().numpy()
             for place, name in enumerate(self.preprocessor.categorical)
         }
-
-
-def net_from_bundle(bundle: Bundle, preprocessor: Preprocessor, target: Target) -> TabularNet:
-    """Rebuild a bundle's net on the CPU.
-
-    Raises:
-        ValueError: Its weights do not fit its configuration.
-    """
-    config: TabularModelConfig = from_json_types(TabularModelConfig, bundle.config)
-    edges = None
-    if (start := bundle.state.get("numbers.start")) is not None:
-        edges = [np.arange(start.shape[2] + 1.0)] * start.shape[0]  # shapes; the state fills them
-    net = new_net(
-        preprocessor.cardinalities,
-        len(preprocessor.continuous),
-        target,
-        config,
-        edges=edges,
-        seed=0,
-    )
-    load_state(net, bundle.state, "the tabular bundle")
-    return net

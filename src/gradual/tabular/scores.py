@@ -68,6 +68,7 @@ def compare_models(
     *,
     source: str = "",
     store: BundleStore | None = None,
+    start: Bundle | None = None,
 ) -> Comparison:
     """Score models, and choose one by its validation rows.
 
@@ -80,6 +81,7 @@ def compare_models(
         wanted: `best`, or the name of the model that configuration asks for.
         source: Name of the source, for the result rows.
         store: Keeps the model that is refitted.
+        start: What nets start from.
 
     Raises:
         ValueError: The wanted model does not take part.
@@ -100,7 +102,8 @@ def compare_models(
     scored = slice(len(examples.valid) if tested else 0, None)
     kept, shown, prediction = chosen.bundle, model, chosen.prediction[scored]
     if net_config.refit:
-        kept = refit(examples, table, chosen, first["net"].bundle, net_config, config, store)
+        net = first["net"].bundle
+        kept = refit(examples, table, chosen, net, net_config, config, store, start)
         if tested:  # without test rows it has learned from all that there are
             shown, refitted = f"{model}{REFIT}", model_from_bundle(kept)
             raw = table.take(held_out)

@@ -13,10 +13,10 @@ from scipy.special import expit, logit, softmax
 from gradual.sources.errors import SourceError
 from gradual.sources.reader import SourceRows
 from gradual.tabular.baselines import BASELINES, Baseline, Features
+from gradual.tabular.model import KIND
 from gradual.tabular.predict import TableModel, TabularModel
 from gradual.tabular.preprocessing import Preprocessor, TransformReport
 from gradual.tabular.targets import Target
-from gradual.tabular.train import KIND
 from gradual.tabular.trees import Trees, pack_boosting, pack_forest
 from gradual.training.bundle import Bundle
 from gradual.training.settings import Settings

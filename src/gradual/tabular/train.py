@@ -8,17 +8,18 @@ import numpy as np
 
 from gradual.tabular.embeddings import bin_edges
 from gradual.tabular.examples import Examples
-from gradual.tabular.model import TabularModelConfig, new_net
+from gradual.tabular.model import KIND, TabularModelConfig, new_net
 from gradual.tabular.task import TabularTask, codes_of, numbers_of
+from gradual.tabular.warm_start import EarlierNet
 from gradual.training.bundle import Bundle
 from gradual.training.engine import CheckpointStore, History, fit
 from gradual.training.files import to_json_types
 from gradual.training.modules import array_hash, cpu_state, parameters_hash
 
-KIND = "tabular"
 
-
-def tabular_task(examples: Examples, config: TabularModelConfig) -> TabularTask:
+def tabular_task(
+    examples: Examples, config: TabularModelConfig, start: Bundle | None = None
+) -> TabularTask:
     """Build what the engine trains (or range-tests); see `train_tabular`."""
     train, valid, preprocessor = examples.train, examples.valid, examples.preprocessor
     if len(train) < 2:
@@ -35,6 +36,9 @@ def tabular_task(examples: Examples, config: TabularModelConfig) -> TabularTask:
         classes = target.kind != "regression"
         own = numbers[train].numpy()
         edges = bin_edges(own, config.bins, config.bins_by, learned, classes=classes)
+    earlier = None if start is None else EarlierNet.of(start, config, target)
+    if earlier is not None and edges is not None:
+        edges = earlier.edges(preprocessor, edges)
     net = new_net(
         preprocessor.cardinalities,
         len(preprocessor.continuous),
@@ -43,6 +47,8 @@ def tabular_task(examples: Examples, config: TabularModelConfig) -> TabularTask:
         edges=edges,
         seed=config.training.seed,
     )
+    if earlier is not None:
+        earlier.fill(net, preprocessor, config, target)
     return TabularTask(net, target, codes, numbers, truth, train, valid, config.batch_size)
 
 
@@ -50,6 +56,7 @@ def train_tabular(
     examples: Examples,
     config: TabularModelConfig,
     *,
+    start: Bundle | None = None,
     store: CheckpointStore | None = None,
     on_epoch: Callable[[dict[str, float], int], None] | None = None,
 ) -> tuple[Bundle, History]:
@@ -58,6 +65,8 @@ def train_tabular(
     Args:
         examples: The rows, their truth and their parts.
         config: Net, batches, phases.
+        start: An earlier net to start from, as far as columns and levels are the same; None starts
+            from random weights.
         store: Where to keep checkpoints.
         on_epoch: Gets every epoch's figures and number.
 
@@ -69,7 +78,7 @@ def train_tabular(
     Raises:
         ValueError: Rows, columns or targets do not fit; names column, row and remedy.
     """
-    task = tabular_task(examples, config)
+    task = tabular_task(examples, config, start)
     target = examples.fitted.to_dict()
     dependencies = {
         "preprocessor": examples.preprocessor.hash,
@@ -77,6 +86,8 @@ def train_tabular(
         "train_rows": array_hash(examples.train),
         "valid_rows": array_hash(examples.valid),
     }
+    if start is not None:
+        dependencies["start"] = start.hash
     settings = {**to_json_types(config, identity=True), "training": None}
     history = fit(
         task,

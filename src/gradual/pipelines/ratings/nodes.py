@@ -83,10 +83,11 @@ def train_recommender(
     items: pa.Table,
     users: pa.Table,
     checkpoints: CheckpointStore,
+    champion: Bundle | None,
     config: RootModel[CollabConfig],
     lists: RootModel[ListsConfig],
 ) -> tuple[Bundle, pd.DataFrame]:
-    """Train the recommender.
+    """Train the recommender, from the champion's vectors where there is one to start from.
 
     Returns:
         The trained model and its history, a row for each epoch.
@@ -98,6 +99,7 @@ def train_recommender(
         items=some(items),
         users=some(users),
         lists=lists.root,
+        start=champion,
         store=checkpoints,
         on_epoch=partial(tracking.log_metrics, prefix="recommender"),
     )

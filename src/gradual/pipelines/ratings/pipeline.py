@@ -21,7 +21,7 @@ def create_pipeline() -> Pipeline:
             step(nodes.split_ratings, "ratings given_parts params:split", "rating_splits"),
             step(
                 nodes.train_recommender,
-                f"{_DATA} items users recommender_checkpoints params:recommender {_LISTS}",
+                f"{_DATA} items users recommender_checkpoints champion params:recommender {_LISTS}",
                 "recommender recommender_history",
             ),
             step(

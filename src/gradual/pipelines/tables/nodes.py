@@ -96,10 +96,11 @@ def train_net(
     encoded: pa.Table,
     preprocessor: dict[str, Any],
     checkpoints: CheckpointStore,
+    champion: Bundle | None,
     target: RootModel[TargetConfig],
     config: RootModel[TabularModelConfig],
 ) -> tuple[Bundle, pd.DataFrame]:
-    """Train the net.
+    """Train the net, from the champion's weights where there is one to start from.
 
     Returns:
         The trained net, and its history by epoch.
@@ -107,6 +108,7 @@ def train_net(
     bundle, history = train_tabular(
         Examples.stored(encoded, preprocessor, target.root),
         config.root,
+        start=champion,
         store=checkpoints,
         on_epoch=partial(tracking.log_metrics, prefix="net"),
     )
@@ -120,6 +122,7 @@ def fit_and_compare(
     net: Bundle,
     history: pd.DataFrame,
     rivals: BundleStore,
+    champion: Bundle | None,
     target: RootModel[TargetConfig],
     net_config: RootModel[TabularModelConfig],
     config: RootModel[ContestConfig],
@@ -133,7 +136,7 @@ def fit_and_compare(
     """
     examples = Examples.stored(encoded, preprocessor, target.root)
     nets, trained = {"net": net_config.root}, {"net": (net, float(history["seconds"].sum()))}
-    runs = run_contest(examples, nets, config.root, trained=trained, store=rivals)
+    runs = run_contest(examples, nets, config.root, trained=trained, start=champion, store=rivals)
     found = compare_models(
         examples,
         table,
@@ -143,6 +146,7 @@ def fit_and_compare(
         serving.root.model,
         source=current_namespace(),
         store=rivals,
+        start=champion,
     )
     looks = tracking.count_looks(rows_hash(table.take(examples.held_out)))
     summary = summarise(found.scores, found.facts, looks)

@@ -28,12 +28,12 @@ def create_pipeline() -> Pipeline:
             ),
             step(
                 nodes.train_net,
-                f"{_ENCODED} net_checkpoints params:target params:net",
+                f"{_ENCODED} net_checkpoints champion params:target params:net",
                 "net net_history",
             ),
             step(
                 nodes.fit_and_compare,
-                f"{_ENCODED} table net net_history rivals "
+                f"{_ENCODED} table net net_history rivals champion "
                 "params:target params:net params:comparison params:serving",
                 "scores summary predictions model",
             ),
