@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from gradual.tracking.environment import (
     environment_tags,
     process_is_alive,
     process_start,
     process_tags,
+    without_passwords,
 )
 
 
@@ -54,3 +57,17 @@ def test_tags_tell_the_commit_and_whether_files_differ_from_it(tmp_path: Path) -
     assert environment_tags(tmp_path)["git.dirty"] == "true"
     assert tags["torch.version"]
     assert tags["device"]
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("sqlite:////srv/gradual/mlflow.db", "sqlite:////srv/gradual/mlflow.db"),
+        ("at http://host:5000/api: 500", "at http://host:5000/api: 500"),
+        ("to https://me:s3:c@ret@host/api failed", "to https://me:***@host/api failed"),
+        ("postgresql+psycopg2://me:s3cret@db/mlflow", "postgresql+psycopg2://me:***@db/mlflow"),
+        ("https://me@host/ and mail@host", "https://me@host/ and mail@host"),
+    ],
+)  # fmt: skip
+def test_passwords_of_addresses_are_not_shown(text: str, hidden: str) -> None:
+    assert without_passwords(text) == hidden

@@ -3,6 +3,7 @@
 import copy
 import functools
 import logging
+import os
 import sys
 import time
 import traceback
@@ -22,6 +23,7 @@ from gradual.configuration.checks import groups_of, pipelines_of
 from gradual.configuration.errors import ConfigurationError, nearest
 from gradual.configuration.loader import ConfigLoader
 from gradual.retraining.errors import Stop
+from gradual.tracking.environment import without_passwords
 
 if TYPE_CHECKING:
     from gradual.retraining.history import History
@@ -34,7 +36,9 @@ def reported(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Return the command with its errors as one message at the end of the log.
 
     The traceback goes to a file that the message names; the exit status is 1. A retrain that goes
-    no further ends with one line, too, and with a status of its own (`gradual.retraining.errors`).
+    no further ends with one line, too, and with a status of its own (`gradual.retraining.errors`);
+    where there is nothing to do, with the one that the environment's `GRADUAL_NOTHING_TO_DO` says,
+    for a scheduler that runs node by node and has to skip the rest.
     """
 
     @functools.wraps(callback)
@@ -49,12 +53,13 @@ def reported(callback: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except Stop as stop:
             logger.log(logging.ERROR if stop.exit_code else logging.INFO, "%s", stop)
-            sys.exit(stop.exit_code)
+            sys.exit(stop.exit_code or int(os.environ.get("GRADUAL_NOTHING_TO_DO", "0")))
         except ConfigurationError as error:
             logger.error("%s", error)
             sys.exit(1)
         except Exception as error:
-            logger.error("%s\n(traceback: %s)", message_of(error), _keep_traceback(error))
+            said = without_passwords(message_of(error))
+            logger.error("%s\n(traceback: %s)", said, _keep_traceback(error))
             sys.exit(1)
 
     return run
@@ -82,7 +87,8 @@ def _is_not_of_a_stop(record: logging.LogRecord) -> bool:  # noqa: ARG001
 def _keep_traceback(error: BaseException) -> Path:
     LOGS.mkdir(exist_ok=True)
     path = LOGS / time.strftime("error_%Y-%m-%d_%H-%M-%S.log")
-    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    text = without_passwords("".join(traceback.format_exception(error)))
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import subprocess
 from functools import cache
@@ -30,6 +31,16 @@ def environment_tags(project: Path) -> dict[str, str]:
         tags["git.commit"] = commit
         tags["git.dirty"] = str(bool(_git(project, "status", "--porcelain"))).lower()
     return tags
+
+
+def without_passwords(text: str) -> str:
+    """The text with `***` for the password of each address in it (`https://user:password@host`).
+
+    Examples:
+        >>> without_passwords("postgresql://mlflow:pa:ss@db:5432/mlflow cannot be reached")
+        'postgresql://mlflow:***@db:5432/mlflow cannot be reached'
+    """
+    return re.sub(r"(\w://[^:/@\s]*):\S*@", r"\1:***@", text)
 
 
 def process_tags() -> dict[str, str]:

@@ -20,7 +20,13 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from gradual.retraining.errors import Stop
-from gradual.tracking.environment import environment_tags, process_is_alive, process_tags
+from gradual.tracking.environment import (
+    environment_tags,
+    process_is_alive,
+    process_tags,
+    without_passwords,
+)
+from gradual.tracking.heartbeat import TAG, Heartbeat, is_dead
 from gradual.tracking.run import (
     MAX_VALUE,
     active_run_id,
@@ -69,6 +75,7 @@ class TrackingHook(MlflowHook):
         self._catalog: DataCatalog | None = None
         self._env: str | None = None
         self._own_uri: str | None = None
+        self._heartbeat: Heartbeat | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -117,9 +124,11 @@ class TrackingHook(MlflowHook):
             "MLflow run %s of experiment %r is tracked in %s",
             self.run_id,
             self.mlflow_config.tracking.experiment.name,
-            mlflow.get_tracking_uri(),
+            without_passwords(mlflow.get_tracking_uri()),
         )
         set_tags(process_tags())
+        if not mlflow.get_tracking_uri().startswith("sqlite:"):  # which is this machine's own
+            self._heartbeat = Heartbeat(mlflow.MlflowClient(), self.run_id)
         # An interrupt (Ctrl-C) reaches no hook, and MLflow would call the run FINISHED at exit.
         atexit.register(_end_interrupted, self.run_id)
         end_killed_runs(self.mlflow_config.tracking.experiment._experiment.experiment_id)
@@ -168,6 +177,7 @@ class TrackingHook(MlflowHook):
     ) -> None:
         """End the run as FINISHED."""
         set_namespace(None)
+        self._end_heartbeat()
         super().after_pipeline_run(run_params, pipeline, catalog)
 
     @hook_impl
@@ -186,8 +196,14 @@ class TrackingHook(MlflowHook):
             self.after_pipeline_run(run_params, pipeline, catalog)
             return
         set_namespace(None)
-        set_tags({"error": f"{type(error).__name__}: {error}"[:MAX_VALUE]})
+        self._end_heartbeat()
+        said = without_passwords(f"{type(error).__name__}: {error}")
+        set_tags({"error": said[:MAX_VALUE]})
         super().on_pipeline_error(error, run_params, pipeline, catalog)
+
+    def _end_heartbeat(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.end()
 
 
 def _first_use(uri: str | None) -> AbstractContextManager[Any]:
@@ -243,27 +259,28 @@ def _run_shared_as(name: str, experiment_id: str) -> str | None:
 
 
 def end_killed_runs(experiment_id: str) -> list[str]:
-    """End as KILLED the experiment's RUNNING runs whose process on this machine is gone.
+    """End as KILLED the experiment's RUNNING runs whose process is gone.
+
+    Of those of this machine that is known at once, of those of others by their heartbeat.
 
     Returns:
         The ids of the runs that were ended.
     """
     client = mlflow.MlflowClient()
     own = process_tags()
-    running = client.search_runs(
-        [experiment_id],
-        f"attributes.status = 'RUNNING' AND tags.`process.host` = '{own['process.host']}'",
-    )
     ended = []
-    for run in running:
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         tags = run.data.tags
-        if process_is_alive(tags.get("process.id", ""), tags.get("process.started", "")):
+        if tags.get("process.host") != own["process.host"]:
+            if not is_dead(tags.get(TAG)):
+                continue
+        elif process_is_alive(tags.get("process.id", ""), tags.get("process.started", "")):
             continue
         client.set_terminated(run.info.run_id, "KILLED")
         ended.append(run.info.run_id)
         logger.warning(
-            "MLflow run %s (%s) was killed (process %s is gone): it is marked KILLED now.",
-            run.info.run_name, run.info.run_id, tags.get("process.id"),
+            "MLflow run %s (%s) was killed (process %s of %s is gone): it is marked KILLED now.",
+            run.info.run_name, run.info.run_id, tags.get("process.id"), tags.get("process.host"),
         )  # fmt: skip
     return ended
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradual.tracking.environment import without_passwords
+
 if TYPE_CHECKING:
     from mlflow import MlflowException
     from mlflow.entities.model_registry import ModelVersion
@@ -142,7 +144,7 @@ def _version(client: Any, name: str, alias: str | None, version: str | None) -> 
 
     from gradual.training.bundle import NotRegisteredError
 
-    where = f"the registry at {get_registry_uri()}"
+    where = f"the registry at {without_passwords(get_registry_uri())}"
     try:
         model = client.get_registered_model(name)
     except MlflowException as error:

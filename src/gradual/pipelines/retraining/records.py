@@ -16,6 +16,7 @@ from gradual.retraining.errors import ExitCode, Stop
 from gradual.retraining.history import History
 from gradual.retraining.notify import notify
 from gradual.tracking import promotion
+from gradual.tracking.environment import without_passwords
 from gradual.tracking.run import active_run_id
 
 logger = logging.getLogger(__name__)
@@ -126,7 +127,8 @@ def end_early(catalog: CatalogProtocol, namespace: str, error: Exception, starte
         started: When this process began with it; "" if another one took the rows in.
     """
     found = _of_this_run(catalog, namespace, started)
-    decision, exit_code, message = "failed", ExitCode.ERROR, f"{type(error).__name__}: {error}"
+    decision, exit_code = "failed", ExitCode.ERROR
+    message = without_passwords(f"{type(error).__name__}: {error}")
     if isinstance(error, Stop):
         decision, exit_code, message = error.decision, error.exit_code, str(error)
     source = namespace.removesuffix("_retrain")
