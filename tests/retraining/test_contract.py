@@ -61,7 +61,7 @@ def test_ordinary_new_rows_keep_an_inferred_contract(contract: Contract) -> None
     broken = contract.check(_table(new), now=NOW)
     assert broken.reasons.empty
     assert broken.table_wide == ()
-    assert broken.remarks == ("job has 1 new levels in 21 rows: 'judge'",)
+    assert broken.remarks == ("job has 1 new level in 21 rows: 'judge'",)
     assert broken.summary() == "all 500 rows keep the contract"
 
 
@@ -216,7 +216,7 @@ def test_levels_of_which_all_next_ones_may_be_new_are_only_counted(values: list)
     new = pa.table({"x": [7] * 100}) if values[0] == 0 else pa.table({"x": ["z"] * 100})
     broken = contract.check(new)
     assert [said for said in broken.table_wide if "levels" in said] == []
-    assert broken.remarks[0].startswith("x has 1 new levels in 100 rows")
+    assert broken.remarks[0].startswith("x has 1 new level in 100 rows")
 
 
 @pytest.mark.parametrize("values", [list(range(300)), [f"level {n}" for n in range(300)]])

@@ -641,8 +641,8 @@ class _Check:
                 common = ", ".join(repr(level) for level, _ in tally.unseen.most_common(5))
                 more = ", …" if len(tally.unseen) > 5 else ""
                 yield (
-                    f"{name} has {len(tally.unseen):,} new levels in "
-                    f"{sum(tally.unseen.values()):,} rows: {common}{more}"
+                    f"{name} has {_counted(len(tally.unseen), 'new level')} in "
+                    f"{_counted(sum(tally.unseen.values()), 'row')}: {common}{more}"
                 )
 
 
@@ -662,6 +662,10 @@ def _shown(value: object, rule: str) -> str:
     start = max(0, wrong.start() - _SHOWN // 2) if wrong else 0
     piece = value[start : start + _SHOWN]
     return repr("…" * (start > 0) + piece + "…" * (start + _SHOWN < len(value)))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _number(limit: float | date) -> str:
