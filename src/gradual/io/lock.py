@@ -54,7 +54,7 @@ class OneWriter:
                 "host": platform.node(),
                 "process": os.getpid(),
                 "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "command": shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]),
             }
             path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
