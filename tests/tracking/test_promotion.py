@@ -12,6 +12,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from model_bundles import bundle_of
 
 from gradual import tracking
@@ -27,18 +28,18 @@ from gradual.tracking.promotion import (
     register,
     rollback,
 )
+from gradual.tracking.run import current_namespace
 from gradual.training.bundle import BundleError
 
 Experiment = Callable[[Path], AbstractContextManager[mlflow.MlflowClient]]
 ROWS = np.array([7, 3, 2**63 + 5, 3], np.uint64)
 
-# Kills itself before the n-th call that writes to the registry (or deletes a file), for each n, and
-# once after the last; each time with a model of its own.
+# Kills itself before the n-th call that writes to the registry, for each n, and ends well once
+# there is none left; each time with a model of its own.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 import mlflow
-from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from gradual.tracking import promotion
 
 uri, lock, steps, action = sys.argv[1:]
@@ -57,9 +58,8 @@ for step in range(1, int(steps) + 1):
         mlflow.set_tracking_uri(uri)
         calls = []
         for name in ("set_registered_model_alias", "set_model_version_tag",
-                     "delete_model_version", "delete_logged_model"):
+                     ):
             counted(mlflow.MlflowClient, name, step)
-        counted(LocalArtifactRepository, "delete_artifacts", step)
         eval(action, {**vars(promotion), "name": f"killed_{step}", "lock": Path(lock)})
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
@@ -117,7 +117,12 @@ def another(
 
     def log() -> str:
         with mlflow.start_run() as run:
-            made = client.create_logged_model(found.experiment_id, "model", run.info.run_id)
+            made = client.create_logged_model(
+                found.experiment_id,
+                "model",
+                run.info.run_id,
+                tags={"namespace": current_namespace()},
+            )
             client.log_model_artifacts(made.model_id, files)
             client.finalize_logged_model(made.model_id, "READY")
         return f"models:/{made.model_id}"
@@ -217,6 +222,7 @@ def test_of_two_threads_one_wins(another: Callable[[], str], lock: Path) -> None
     assert champion_version("threads") == {"2": "3", "3": "2"}[lost[0]]
 
 
+@pytest.mark.slow
 def test_of_four_processes_one_wins_and_the_others_say_who(
     client: mlflow.MlflowClient, another: Callable[[], str], lock: Path
 ) -> None:
@@ -250,6 +256,43 @@ def clean(client: mlflow.MlflowClient) -> Iterator[None]:
         client.delete_registered_model(model.name)
 
 
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step", range(1, 6))  # three tags, two aliases
+def test_whatever_ends_a_promotion_leaves_a_champion(
+    client: mlflow.MlflowClient,
+    another: Callable[[], str],
+    lock: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+) -> None:
+    name, calls = f"ended_{step}", []
+    for _ in range(2):
+        register(name, another(), ROWS)
+    promote(name, "1", None, lock=lock)
+
+    def counted(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **options: object) -> object:
+            calls.append(real)
+            if len(calls) == step:
+                raise Killed
+            return real(*args, **options)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        for each in ("set_registered_model_alias", "set_model_version_tag"):
+            patched.setattr(mlflow.MlflowClient, each, counted(getattr(mlflow.MlflowClient, each)))
+        with pytest.raises(Killed):
+            promote(name, "2", "1", lock=lock)
+    assert champion_version(name) == "1"
+    promote(name, "2", "1", lock=lock)  # the run goes on
+    assert aliases(client, name) == {CHAMPION: "2", PREVIOUS: "1"}
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("clean")
 def test_a_kill_at_any_step_of_a_promotion_leaves_a_champion_that_loads(
     client: mlflow.MlflowClient, another: Callable[[], str], lock: Path
@@ -311,43 +354,59 @@ def test_rolling_back_needs_a_version_that_loads(
 def test_old_versions_go_with_their_files_but_none_with_an_alias(
     client: mlflow.MlflowClient, another: Callable[[], str], lock: Path
 ) -> None:
-    uris = [another() for _ in range(7)]
-    for uri in uris:
-        register("old", uri, ROWS)
-    register("other", uris[3], ROWS)  # somebody else shows the same files
-    promote("old", "1", None, lock=lock)
-    promote("old", "2", "1", lock=lock)
-    client.set_registered_model_alias("old", "liked", "3")
-    places = [place_of(uri) for uri in uris]
-    assert prune("old", 2, lock=lock) == ["4", "5"]
-    assert [place.exists() for place in places] == [True, True, True, True, False, True, True]
-    assert sorted(int(v.version) for v in client.search_model_versions("name = 'old'")) == [
-        1, 2, 3, 6, 7,
-    ]  # fmt: skip
-    assert prune("old", 2, lock=lock) == []
-    found = champion("old")
-    assert found is not None
-    assert found.version == "2"
-    assert prune("never", 2, lock=lock) == []
+    with tracking.namespace("old_retrain"):
+        uris = [another() for _ in range(7)]
+        for uri in uris:
+            register("old", uri, ROWS)
+        register("other", uris[3], ROWS)  # somebody else shows the same files
+        promote("old", "1", None, lock=lock)
+        promote("old", "2", "1", lock=lock)
+        client.set_registered_model_alias("old", "liked", "3")
+        places = [place_of(uri) for uri in uris]
+        assert prune("old", 2, lock=lock) == ["4", "5"]
+        assert [place.exists() for place in places] == [True] * 4 + [False] + [True] * 2
+        assert {int(v.version) for v in client.search_model_versions("name = 'old'")} == {
+            1, 2, 3, 6, 7,
+        }  # fmt: skip
+        assert prune("old", 2, lock=lock) == []
+        found = champion("old")
+        assert found is not None
+        assert found.version == "2"
+        assert prune("never", 7, lock=lock) == []
 
 
-def test_files_that_a_killed_pruning_left_are_deleted_by_the_next(
+def test_challengers_that_were_not_promoted_go_and_those_of_other_pipelines_stay(
     another: Callable[[], str], lock: Path
 ) -> None:
-    uris = [another() for _ in range(3)]
-    for uri in uris:
-        register("killed_1", uri, ROWS)
-    promote("killed_1", "3", None, lock=lock)
-    places = [place_of(uri) for uri in uris]
-    # Two versions, then two times files and their model: killed before the first files go.
-    once = KILLED.replace("range(1, int(steps) + 1)", "[int(steps)]")
-    script(
-        once.replace("killed_{step}", "killed_1"),
-        mlflow.get_tracking_uri(), lock, 3, "prune(name, 1, lock=lock)",
-    )  # fmt: skip
-    assert [place.exists() for place in places] == [True, True, True]
-    assert prune("killed_1", 1, lock=lock) == []
-    assert [place.exists() for place in places] == [False, False, True]
+    with tracking.namespace("other"):
+        foreign = another()
+    with tracking.namespace("lost_retrain"):
+        uris = [another() for _ in range(4)]
+        register("lost", uris[0], ROWS)
+        promote("lost", "1", None, lock=lock)
+        prune("lost", 2, lock=lock)
+    exists = [place_of(uri).exists() for uri in (foreign, uris[0], *uris[2:])]
+    assert exists == [True] * 4
+    with pytest.raises(mlflow.MlflowException, match="not found"):
+        mlflow.get_logged_model(uris[1].removeprefix("models:/"))
+
+
+def test_files_that_an_ended_pruning_left_are_deleted_by_the_next(
+    another: Callable[[], str], lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tracking.namespace("left_retrain"):
+        uris = [another() for _ in range(3)]
+        for uri in uris:
+            register("left", uri, ROWS)
+        promote("left", "3", None, lock=lock)
+        places = [place_of(uri) for uri in uris]
+        with monkeypatch.context() as patched:
+            patched.setattr(LocalArtifactRepository, "delete_artifacts", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                prune("left", 1, lock=lock)
+        assert [place.exists() for place in places] == [True, True, True]
+        assert prune("left", 1, lock=lock) == []
+        assert [place.exists() for place in places] == [False, False, True]
 
 
 def test_a_champion_that_no_retrain_has_made_is_refused(logged: str) -> None:

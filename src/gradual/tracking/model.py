@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NAMESPACE = "namespace"
+"""The tag of a logged model that says which pipeline has made it."""
+
 # MLflow's type by the kind of a NumPy type; all else is text. Wide types only: whoever asks a
 # model sends JSON or CSV, which know no narrow ones.
 _TYPES = {"b": "boolean", "i": "long", "u": "long", "f": "double", "M": "datetime"}
@@ -93,6 +96,7 @@ def log_model(
             signature=signature,
             input_example=example,
             registered_model_name=registration.registered_name,
+            tags={NAMESPACE: current_namespace()},
         )
     registered, alias = registration.registered_name, registration.alias
     if registered is not None and alias is not None:

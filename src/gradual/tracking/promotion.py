@@ -21,8 +21,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from gradual.retraining.errors import ExitCode, Stop
+from gradual.tracking.model import NAMESPACE
 from gradual.tracking.registry import SCHEME, bundle_in, fetched, is_missing, load_registered
-from gradual.tracking.run import log_metrics, pages, set_tags
+from gradual.tracking.run import current_namespace, log_metrics, pages, set_tags
 
 if TYPE_CHECKING:
     from gradual.training.bundle import Bundle
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 CHAMPION, PREVIOUS = "champion", "previous"
 TRAINING_ROWS = "training_rows.npy"
 """Beside a model: the sorted hashes of the rows that it was trained on, uint64."""
-_REGISTERED = "retrain.registered_as"  # on a logged model
 _SINCE, _BY, _BEFORE = "champion.since", "champion.by", "champion.before"  # on a version
 _WAIT = 60.0  # seconds; whoever holds the lock needs some milliseconds
 
@@ -133,7 +133,6 @@ def register(name: str, model_uri: str, training_rows: np.ndarray) -> str:
         path = Path(folder, TRAINING_ROWS)
         np.save(path, np.unique(np.asarray(training_rows, np.uint64)), allow_pickle=False)
         client.log_model_artifact(model_id, str(path))
-    client.set_logged_model_tags(model_id, {_REGISTERED: name})
     return str(mlflow.register_model(model_uri, name).version)
 
 
@@ -215,15 +214,17 @@ def rollback(name: str, *, lock: Path) -> Move:
 
 
 def prune(name: str, keep: int, *, lock: Path) -> list[str]:
-    """Delete old versions of a registered model, with their files.
+    """Delete old versions of a registered model, and the files of models that nobody needs.
 
-    The latest are kept, those with an alias, and the one before the champion. Files that another
-    registered model shows to are kept as well. Whoever is killed here leaves files that the
-    next call deletes.
+    Of the versions the latest are kept, those with an alias, and the one before the champion. Of
+    the models that the current namespace has logged, registered or not, those are kept that are a
+    version, of this registered model or of another, and the latest. Whoever is killed here leaves
+    files that the next call deletes. (A checkpoint is replaced by the next one of its stage: there
+    are no old ones.)
 
     Args:
         name: Of the registered model.
-        keep: How many of the latest versions stay.
+        keep: How many of the latest versions, and of the latest models, stay.
         lock: As for `promote`.
 
     Returns:
@@ -246,8 +247,9 @@ def prune(name: str, keep: int, *, lock: Path) -> list[str]:
                 client.delete_model_version(name, version.version)
                 deleted.append(str(version.version))
         experiments = [e.experiment_id for e in pages(client.search_experiments)]
-        tagged = f"tags.`{_REGISTERED}` = '{name}'"
-        for model in list(pages(client.search_logged_models, experiments, tagged)):
+        own = f"tags.`{NAMESPACE}` = '{current_namespace()}'"
+        models = list(pages(client.search_logged_models, experiments, own))
+        for model in sorted(models, key=lambda model: model.creation_timestamp)[:-keep]:
             files = f"source_path = '{SCHEME}{model.model_id}'"
             if not list(pages(client.search_model_versions, files)):
                 get_artifact_repository(model.artifact_location).delete_artifacts()

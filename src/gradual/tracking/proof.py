@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+from gradual.tracking.environment import without_passwords
 
 if TYPE_CHECKING:
     from gradual.models import Model
@@ -154,7 +155,7 @@ def _answers_elsewhere(model_uri: str, asked: pd.DataFrame, timeout: float) -> p
         except subprocess.TimeoutExpired as error:
             raise _NotLoadedError(f"no answer within {timeout:g} seconds") from error
         if done.returncode:
-            lines = _without_password(done.stderr).strip().splitlines() or ["without a word"]
+            lines = without_passwords(done.stderr).strip().splitlines() or ["without a word"]
             raise _NotLoadedError(
                 f"a fresh process cannot load it or answer (status {done.returncode}): {lines[-1]}"
             )
@@ -164,10 +165,6 @@ def _answers_elsewhere(model_uri: str, asked: pd.DataFrame, timeout: float) -> p
                 f"it did not run with the code that was logged with it, but with {said['code']}"
             )
         return pd.read_parquet(answers)
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"(://[^:/@\s]*):[^@/\s]+@", r"\1:***@", text)
 
 
 def _compare(

@@ -132,19 +132,24 @@ def find_version(name: str, alias: str = "champion") -> ModelVersion | None:
         if is_missing(error):
             return None
         raise BundleError(
-            f"the registry at {mlflow.get_registry_uri()} does not say who the {alias} of {name} "
-            f"is ({error}): see that it runs and that MLFLOW_TRACKING_URI names it; "
-            "`predict_with: stored` answers without it"
+            f"{_registry()} does not say who the {alias} of {name} is ({error}): see that it runs "
+            "and that MLFLOW_TRACKING_URI names it; `predict_with: stored` answers without it"
         ) from error
+
+
+def _registry() -> str:
+    from mlflow import get_registry_uri
+
+    return f"the registry at {without_passwords(get_registry_uri())}"
 
 
 def _version(client: Any, name: str, alias: str | None, version: str | None) -> str:
     """The version's number, if it is there."""
-    from mlflow import MlflowException, get_registry_uri
+    from mlflow import MlflowException
 
     from gradual.training.bundle import NotRegisteredError
 
-    where = f"the registry at {without_passwords(get_registry_uri())}"
+    where = _registry()
     try:
         model = client.get_registered_model(name)
     except MlflowException as error:
