@@ -57,7 +57,8 @@ class Truth:
             kind what its metrics take.
         columns: Names of the columns of a regression.
         units: ``(n,)`` what rows are drawn by for intervals, such as their users; None for rows.
-        slices: ``(n,)`` bool by name: rows that are also looked at by themselves.
+        slices: ``(n,)`` bool by name: rows that are also looked at by themselves; none where
+            answers are read in a way of their own.
         read: Answers of `gradual.models.Model.predict` to what the metrics of a kind of its own
             take.
         metrics: Those of such a kind, the one that decides first; otherwise all of the kind.
@@ -467,7 +468,8 @@ def _slices(
         parts = {n: (found.values == k, "accuracy") for k, n in enumerate(found.names)}
     elif found.kind == "multilabel":
         parts = {n: (found.values[:, k], "") for k, n in enumerate(found.names)}
-    parts |= {name: (mask, decides.name) for name, mask in found.truth.slices.items()}
+    if found.truth.read is None:
+        parts |= {name: (mask, decides.name) for name, mask in found.truth.slices.items()}
     if unknown := sorted(floors.keys() - parts.keys()):
         raise ValueError(
             f"retrain: floors names {unknown[0]!r}, which is neither a class nor, written "

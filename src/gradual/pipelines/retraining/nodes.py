@@ -282,11 +282,12 @@ def promote(
     """
     found = {"started": judgement["started"], "champion": judgement["champion"]}
     uri, name, lock = logged_model["model_uri"], _name(config), lock_of(history)
+    if judgement["decision"] != "promote":
+        if uri is not None:
+            promotion.prune(name, config.root.keep, lock=lock)
+        return {**found, "decision": "kept", "message": judgement["sentence"]}
     if uri is None:
         return {**found, "decision": "kept", "message": "No MLflow run is active: nothing is kept."}
-    if judgement["decision"] != "promote":
-        promotion.prune(name, config.root.keep, lock=lock)
-        return {**found, "decision": "kept", "message": judgement["sentence"]}
     if not proof["proved"]:
         raise Stop(proof["sentence"], ExitCode.NOT_PROVED, "not_proved")
     hashes = row_hashes(training_rows.read(), _key(config, subject_of(groups)))
