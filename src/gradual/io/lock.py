@@ -68,6 +68,6 @@ def _holder(path: Path) -> str:
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
         where = f"process {said['process']} on {said['host']}, since {said['since']}"
-        return f", {said['command']!r} ({where})"
+        return f", `{said['command']}` ({where})"
     except (OSError, ValueError, KeyError, TypeError):  # it has begun just now
         return ""
