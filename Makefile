@@ -8,7 +8,7 @@ PIPELINE ?= imdb
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help install run lesson cpu full viz mlflow test test-slow lint format sample lock clean
+.PHONY: help install run lesson cpu full viz mlflow test test-slow nights lint format sample lock clean
 
 help:  ## Print the targets with a line each
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ lint: .venv/.test  ## Lint, format check, type check, import contracts
 format: .venv/.test  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+nights: .venv/.run  ## A week of retrains on generated data, one of them killed: did each decide as it should?
+	$(BIN)/python scripts/nights.py
 
 sample: .venv/.run  ## Generate the embedded sample data anew
 	for script in scripts/make_*_sample.py; do $(BIN)/python $$script || exit 1; done
