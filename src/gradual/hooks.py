@@ -1,7 +1,9 @@
 """Kedro hooks of the project."""
 
 import logging
+import math
 import os
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from kedro.pipeline.node import Node
 from gradual.configuration.checks import check_inputs
 from gradual.configuration.loader import ConfigLoader
 from gradual.io.lock import OneWriter
+from gradual.retraining.errors import ExitCode, Stop
 
 logger = logging.getLogger(__name__)
 
@@ -118,17 +121,27 @@ class RetrainHook:
         self._started: dict[str, str] = {}  # when they began in this process, by namespace
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Find out which sources are retrained, and from the first node on."""
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Find out which sources are retrained, from which node on, and for how long at most."""
         nodes = [node for node in pipeline.nodes if "retrain" in node.tags]
         self._started = {str(node.namespace): "" for node in nodes}
         for node in nodes:
             if node.name.endswith(".take_in"):
                 self._started[str(node.namespace)] = datetime.now(UTC).isoformat()
+        configs = [catalog.load(f"params:{name}.retrain").root for name in self._started]
+        minutes = sum(config.max_minutes or math.inf for config in configs)
+        if configs and math.isfinite(minutes):
+            _stop_after(minutes)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Let time go on."""
+        self._let_go()
 
     @hook_impl(tryfirst=True)  # while the run is still tracked
     def on_pipeline_error(self, error: Exception, catalog: CatalogProtocol) -> None:
         """Record what has ended early."""
+        self._let_go()
         for namespace, started in self._started.items():
             from gradual.pipelines.retraining import records
 
@@ -136,6 +149,26 @@ class RetrainHook:
                 records.end_early(catalog, namespace, error, started)
             except Exception:  # what ended the run is to be told, and not this
                 logger.exception("The end of %s could not be recorded", namespace)
+
+    def _let_go(self) -> None:
+        if self._started:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _stop_after(minutes: float) -> None:
+    """Raise a stop in the main thread, where nodes run one after the other, when time is up."""
+
+    def stop(*_: object) -> None:
+        raise Stop(
+            f"The retrain took more than the {minutes:g} minutes of max_minutes. The champion "
+            "stays; the next run goes on from the last checkpoint.",
+            ExitCode.OUT_OF_TIME,
+            "out_of_time",
+        )
+
+    signal.signal(signal.SIGALRM, stop)
+    # Again, should somebody catch it who catches all exceptions.
+    signal.setitimer(signal.ITIMER_REAL, 60 * minutes, 10)
 
 
 class TrackingHook:

@@ -8,6 +8,9 @@ from subprocess import CompletedProcess
 import pytest
 import yaml
 
+from gradual.configuration.commands import reported
+from gradual.retraining.errors import ExitCode, Stop
+
 Kedro = Callable[..., CompletedProcess[str]]
 
 
@@ -72,3 +75,20 @@ def test_sources_of_an_environment_are_known_without_a_session_too(
         assert "pipelines:\n- mine\n" in shown, shown
     finally:
         (project_clone / "conf/tiny/sources.yml").unlink()
+
+
+@pytest.mark.parametrize("code", [ExitCode.DONE, ExitCode.BROKEN_CONTRACT])
+def test_a_stop_ends_with_one_line_and_a_status_of_its_own(
+    code: ExitCode, caplog: pytest.LogCaptureFixture
+) -> None:
+    @reported
+    def retrain() -> None:
+        raise Stop("Nothing new.", code, "nothing_new")
+
+    caplog.set_level("INFO")
+    with pytest.raises(SystemExit) as ended:
+        retrain()
+    assert ended.value.code == int(code)
+    assert [(r.getMessage(), r.levelname == "ERROR") for r in caplog.records] == [
+        ("Nothing new.", code > 0)
+    ]

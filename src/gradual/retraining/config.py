@@ -54,7 +54,7 @@ class RetrainConfig(Settings):
         floors: Lowest score by slice or class, below which no challenger is promoted.
         max_megabytes: Largest size of the challenger's bundle; None for any.
         max_milliseconds: Longest time for an answer to one row; None for any.
-        max_minutes: Longest time for training; None for any.
+        max_minutes: Longest time for a run; the next one goes on from its checkpoint. None for any.
         registered_name: The registered model that challengers become versions of: the source's
             `registration.registered_name`, or else its name. The configuration sets it.
         keep: How many versions, checkpoints and artifacts are kept; those with an alias always are.

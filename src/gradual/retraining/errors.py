@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     NOT_PROVED = 5
     LOCKED = 75
     """Another run holds the lock: try again later (EX_TEMPFAIL of sysexits.h)."""
+    OUT_OF_TIME = 75
 
 
 class Stop(Exception):  # noqa: N818 - an end, and not always an error
@@ -23,7 +24,7 @@ class Stop(Exception):  # noqa: N818 - an end, and not always an error
     Attributes:
         exit_code: What the process exits with.
         decision: What became of the run, in a word or two: `nothing_new`, `broken_contract`,
-            `drift`, `not_proved`, `locked`.
+            `drift`, `not_proved`, `overtaken`, `out_of_time`, `locked`.
     """
 
     def __init__(self, message: str, exit_code: ExitCode, decision: str) -> None:

@@ -58,7 +58,8 @@ def rows(records: Records) -> go.Figure | None:
     frame, figure = _dated(found), go.Figure()
     for name, title in names.items():
         if name in frame:
-            figure.add_scatter(x=frame["started"], y=frame[name], mode="lines+markers", name=title)
+            known = frame.dropna(subset=[name])
+            figure.add_scatter(x=known["started"], y=known[name], mode="lines+markers", name=title)
     figure.update_yaxes(title="rows", rangemode="tozero")
     return kit.finish(figure, "Rows", "as taken in, without those that break the contract")
 
@@ -95,8 +96,9 @@ def durations(records: Records) -> go.Figure | None:
     frame, figure = _dated(found), go.Figure()
     for name, title in (("all", "all"), ("training", "of it training")):
         if name in frame:
-            minutes = frame[name] / 60
-            figure.add_scatter(x=frame["started"], y=minutes, mode="lines+markers", name=title)
+            known = frame.dropna(subset=[name])
+            minutes = known[name] / 60
+            figure.add_scatter(x=known["started"], y=minutes, mode="lines+markers", name=title)
     figure.update_yaxes(title="minutes", rangemode="tozero")
     return kit.finish(figure, "Durations", "of each run, from its first node to its record")
 

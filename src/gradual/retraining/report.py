@@ -23,7 +23,7 @@ DECISIONS = {
     "broken_contract": "stopped: broken contract",
     "drift": "stopped: drift",
     "not_proved": "stopped: not proved",
-    "locked": "stopped: another run at work",
+    "out_of_time": "stopped: out of time",
     "rolled_back": "rolled back",
     "failed": "failed",
 }
@@ -166,14 +166,19 @@ def history_page(records: Sequence[Record]) -> str:
         drawn,
         {"records": table(records)},
     )
-    return write("All retrains", (_nights,), material)
+    return write("All retrains", (_nights, _words), material)
 
 
 def _nights(m: Material) -> Section:
-    shown = m.tables["records"].iloc[::-1]
-    numbers = [str(name) for name in shown if name not in ("Started", "Decision", "Metric", "Why")]
+    shown = m.tables["records"].iloc[::-1].drop(columns="Why")
+    numbers = [str(name) for name in shown if name not in ("Started", "Decision", "Metric")]
     blocks: list[Block] = [*m.drawn("scores"), m.drawn("rows", "drift", "durations")]
     return Section("", [*blocks, Table(shown, numbers=numbers)])
+
+
+def _words(m: Material) -> Section:
+    said = m.tables["records"].iloc[::-1][["Started", "Why"]].rename(columns={"Why": "text"})
+    return Section("In words", [Table(said, titles={"text": "What became of it"})])
 
 
 def table(records: Sequence[Record]) -> pd.DataFrame:

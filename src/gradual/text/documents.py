@@ -163,6 +163,18 @@ def read_documents(
     return documents
 
 
+def read_test_documents(source: Openable, config: DocumentsConfig) -> pa.Table:
+    """Read rows that all are for the test, whatever their column of parts says.
+
+    Returns:
+        As `read_documents`, in the rows' order; `part` is `test`, or `unlabelled`.
+
+    Raises:
+        SourceError: Something in the rows cannot be used.
+    """
+    return _documents(_read(open_source(source), config, "test"), config, "test")
+
+
 def _with_test(
     documents: pa.Table, test: SourceRows, source: SourceRows, config: DocumentsConfig
 ) -> pa.Table:
@@ -176,7 +188,7 @@ def _with_test(
             f"{source.name} has test rows of its own, and there is a test_source too: leave the "
             "test_source out of the catalog, or make those rows train in the setting 'parts'"
         )
-    more = _documents(_read(test, config, "test"), config, "test")
+    more = read_test_documents(test, config)
     return pa.concat_tables([documents, more], promote_options="permissive")
 
 

@@ -15,6 +15,7 @@ from gradual.models import model_of
 from gradual.pipelines.retraining.records import (
     FINDINGS,
     TABLES,
+    check_key,
     finish,
     last_settled,
     lock_of,
@@ -134,6 +135,7 @@ def drift(
     checked: dict[str, Any],
     kept_rows: KeptRows,
     contract: ContractFile,
+    history: History,
     config: Config,
     **groups: Groups,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -141,6 +143,9 @@ def drift(
 
     Returns:
         What was found, and each column.
+
+    Raises:
+        ValueError: The champion knows its rows by another key.
     """
     found, empty = {"started": checked["started"]}, pd.DataFrame({"column": []})
     champion = promotion.champion(_name(config))
@@ -148,6 +153,7 @@ def drift(
         why = "there is no champion yet" if champion is None else "rows were refused"
         return {**found, "said": [f"Not looked for: {why}."], "ended": now()}, empty
     subject = subject_of(groups)
+    check_key(history, champion.version, _key(config, subject))
     training, _ = _rows(kept_rows, contract, config, subject)
     known = np.isin(row_hashes(training, _key(config, subject)), champion.training_rows)
     new, old = (training.filter(pa.array(some)) for some in (~known, known))
@@ -243,6 +249,7 @@ def judge(
         "training_rows": training.num_rows,
         "held_out_rows": held_out.num_rows,
         "champion": None if champion is None else champion.version,
+        "key": list(_key(config, subject)),
         **asdict(judgement),
     }
 

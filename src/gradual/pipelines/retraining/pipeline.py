@@ -23,7 +23,7 @@ def create_pipeline(kind: str) -> Pipeline:
             step(nodes.check, f"arrived {_STATE} {_CONFIG}", "checked broken_rows", more=about),
             step(
                 nodes.drift,
-                f"checked {_STATE} {_CONFIG}",
+                f"checked {_STATE} history {_CONFIG}",
                 "drift drift_columns",
                 more=about,
             ),

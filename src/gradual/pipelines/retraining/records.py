@@ -1,7 +1,7 @@
 """The record of one retrain, however it ends: what its nodes have stored, put together."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,23 @@ def last_settled(history: History) -> dict[str, Any] | None:
     """Return the record of the last retrain that trained on what there was; None if none did."""
     records = reversed(history.records())
     return next((record for record in records if record["decision"] in SETTLED), None)
+
+
+def check_key(history: History, version: str, key: Sequence[str]) -> None:
+    """Check that a champion's training rows are known by the same columns as now.
+
+    Raises:
+        ValueError: They are not: all rows would look as if it had not been trained on them.
+    """
+    for record in history.records():
+        made = record.get("promotion", {}).get("version") == version
+        if made and record["judgement"]["key"] != list(key):
+            raise ValueError(
+                f"retrain.key is {list(key)}, but was {record['judgement']['key']} when version "
+                f"{version}, the champion, was trained: which rows it knows cannot be said. Set "
+                "the key back, or take the alias champion off it in MLflow, and the next retrain "
+                "makes a first champion"
+            )
 
 
 def finish(

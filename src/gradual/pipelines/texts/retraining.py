@@ -1,6 +1,6 @@
 """What a retrain has to know of texts: what columns are, and what held-out rows ask and say."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from gradual.retraining.contract import ColumnKind
 from gradual.retraining.judging import Truth, constant_answers
-from gradual.text.documents import DocumentsConfig, read_documents
+from gradual.text.documents import DocumentsConfig, read_test_documents
 from gradual.text.tokenizer import TokenizerConfig
 
 
@@ -53,7 +53,7 @@ class Subject:
         return {"constant": constant_answers(truth, len(asked))}
 
     def _documents(self, rows: pa.Table) -> pd.DataFrame:
-        frame = read_documents(rows, replace(self.documents, test=None)).to_pandas()
+        frame = read_test_documents(rows, self.documents).to_pandas()
         return frame[frame["part"] != "unlabelled"].reset_index(drop=True)
 
     def _truth(self, documents: pd.DataFrame) -> Truth:
