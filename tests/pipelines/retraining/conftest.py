@@ -44,8 +44,10 @@ def retrains() -> Nights:
                     code,
                     message,
                     History(Path(f"data/tiny/08_reporting/{source}_retrain/history")).records(),
-                    sorted(version.version for version in versions),
-                    dict(found[0].aliases) if found else {},
+                    sorted(str(version.version) for version in versions),
+                    {alias: str(number) for alias, number in found[0].aliases.items()}
+                    if found
+                    else {},
                     [(run.info.status, run.data.tags) for run in runs],
                 )
 
