@@ -22,6 +22,8 @@ from gradual.tracking.run import (
 
 # Read when MLflow is imported: nothing is to be reported to its makers, nor waited for offline.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# It prints a server's address, whose password the log would have.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 __all__ = [
     "Registration",

@@ -89,7 +89,7 @@ class TrackingHook(MlflowHook):
         loader["mlflow"] = anchor(loader["mlflow"], Path(context.project_path), environ)
         self._env = context.env or loader.default_run_env
         with _first_use(loader["mlflow"]["server"]["mlflow_tracking_uri"]):
-            super().after_context_created(context)
+            self._set_up(context)
         if "MLFLOW_TRACKING_URI" not in environ:
             self._own_uri = mlflow.get_tracking_uri()
         experiment = self.mlflow_config.tracking.experiment
@@ -102,6 +102,15 @@ class TrackingHook(MlflowHook):
                 experiment._experiment.artifact_location,
                 wanted,
             )
+
+    def _set_up(self, context: KedroContext) -> None:
+        try:
+            super().after_context_created(context)
+        except mlflow.MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            # Another run has created the experiment after this one has looked for it.
+            super().after_context_created(context)
 
     @hook_impl
     def before_pipeline_run(
