@@ -118,6 +118,23 @@ def test_the_registered_champion_answers_new_rows_unless_another_is_named(conf: 
         answering(predict_with="newest")
 
 
+def test_a_retrain_starts_from_the_champion_where_that_is_asked_for(conf: Path) -> None:
+    write(
+        conf / "base/artifacts.yml",
+        """
+        forms: {absent: {type: gradual.io.BundleDataset, filepath: null}}
+        01_raw: {absent: [pretrained_language_model, champion]}
+        """,
+    )
+    asked: Any = {"start": "champion"}
+    for name, registered in (("x", None), ("x_retrain", "x")):
+        found = loader(conf, x={"retrain": asked})["catalog"][f"{name}.champion"]
+        assert (found["filepath"], found.get("champion")) == (None, registered)
+    assert "champion" not in loader(conf)["catalog"]["x_retrain.champion"]
+    with pytest.raises(ConfigurationError, match=r"retrain\.start is champion, which nets on"):
+        loader(conf, t={"retrain": asked})["catalog"]
+
+
 def test_a_start_from_fastais_files_reads_in_the_direction_of_its_source(conf: Path) -> None:
     def entry(name: str, start: str) -> dict[str, Any]:
         found = loader(conf, **{name: {"start": start}})["catalog"]

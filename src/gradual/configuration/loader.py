@@ -120,7 +120,17 @@ class ConfigLoader(OmegaConfigLoader):
     def _catalog(self, config: dict[str, Any]) -> dict[str, Any]:
         parameters = self["parameters"]
         entries = catalog_entries(self._optional("artifacts"), self.runs, self.data_folder)
-        for name in self.runs:
+        for name, run in self.runs.items():
+            if run.variant == "retrain" and parameters[name]["retrain"].get("start") == CHAMPION:
+                if run.source.kind == "texts":
+                    where = self.file_of(run.source.name, "retrain", "start")
+                    raise ConfigurationError(
+                        f"{where}: {run.source.name}.retrain.start is {CHAMPION}, which nets on "
+                        "tables and recommenders know: leave it out; the language model of texts "
+                        "starts from what the source's `start` names"
+                    )
+                registered_name = parameters[name]["retrain"]["registered_name"]
+                entries[f"{name}.{CHAMPION}"][CHAMPION] = registered_name
             start = parameters[name].get("start")
             if start is not None:  # what its language model starts from, instead of random weights
                 entry = entries[f"{name}.pretrained_language_model"]

@@ -18,8 +18,6 @@ from gradual.io.download import SourceFile
 if TYPE_CHECKING:
     from gradual.training.bundle import Bundle
 
-logger = logging.getLogger(__name__)
-
 # gradual.training.bundle imports torch: seconds that `kedro catalog list` should not cost.
 
 logger = logging.getLogger(__name__)
@@ -38,8 +36,8 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
     `gradual.text.fastai_weights`). A URL is downloaded, or taken from a mirror, as that of a
     source is; what follows `#sha256=` is the archive's checksum.
 
-    `champion` names a registered model: its version with that alias is loaded, or the file, where
-    there is no such version. The log says which. It cannot be saved.
+    `champion` names a registered model: its version with that alias is loaded, or where there is
+    none the file, and None where `filepath` is null. The log says which. It cannot be saved.
 
     Examples:
         ```yaml
@@ -145,12 +143,14 @@ class BundleDataset(AtomicFileDataset["Bundle", "Bundle | None"]):
     def _load_champion(self, name: str) -> "Bundle | None":
         found = tracking.find_version(name, "champion")
         if found is None:
-            logger.info("%s answers: no registered model %s has a champion", self._filepath, name)
+            instead = "nothing to start from" if self._absent else f"{self._filepath} answers"
+            logger.info("%s: no registered model %s has a champion", instead, name)
             return None
         registered = datetime.fromtimestamp(found.creation_timestamp / 1000).astimezone()
         logger.info(
-            "The champion of %s answers: version %s, registered on %s",
-            name, found.version, registered.strftime("%Y-%m-%d %H:%M"),
+            "The champion of %s %s: version %s, registered on %s", name,
+            "is what to start from" if self._absent else "answers", found.version,
+            registered.strftime("%Y-%m-%d %H:%M"),
         )  # fmt: skip
         return tracking.load_registered(f"models:/{name}/{found.version}", self._kind)
 

@@ -45,7 +45,8 @@ class RetrainConfig(Settings):
             is refused.
         on_drift: What to do when new rows are told apart from those of the champion's training.
         max_drift_auc: From this area under the ROC curve on they are: 0.5 is chance.
-        start: Where training starts: from random weights, or from the champion's.
+        start: Where training starts: from random weights, or, of tables and ratings, from the
+            champion's, as far as columns, levels, users and items are the same.
         metric: What models are judged by; None takes the kind's.
         policy: `better`: the challenger replaces the champion if it is better beyond doubt.
             `fresh`: newer data are preferred, and it is enough that it is not worse by more than

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 from retraining_nights import Nights
 
+from gradual.training.bundle import load_bundle
+
 FILES = {
     "imdb": """
 imdb.source: {type: gradual.io.SourceDataset, filepath: data/01_raw/few.csv}
@@ -56,3 +58,27 @@ def test_a_challenger_is_trained_judged_and_recorded(
     )
     part = splits["classifier" if source == "imdb" else "part"]
     assert (part == "test").sum() == first.record["rows"]["held_out"]
+
+
+@pytest.mark.slow
+def test_a_challenger_starts_from_the_champion_where_that_is_asked_for(
+    clone: Path, retrains: Nights
+) -> None:
+    rows = pd.read_csv(clone / "data/01_raw/movie_lens_sample/ratings.csv").head(5000)
+    folder = clone / "conf/tiny/movielens"
+    folder.mkdir()
+    (folder / "catalog.yml").write_text(FILES["movielens"])
+    (folder / "parameters.yml").write_text(
+        "movielens_retrain: {cold_start: null, retrain: {policy: fresh, start: champion}, "
+        "recommender: {model: {intercept: true}, training: {phases: [{epochs: 5, lr: 1.0e-2}]}}}"
+    )
+    stored = clone / "data/tiny/06_models/movielens_retrain/recommender.safetensors"
+    with retrains(clone, "movielens") as night:
+        rows.head(4000).to_csv(clone / "data/01_raw/few.csv", index=False)
+        first = night()
+        champion = load_bundle(stored)
+        rows.to_csv(clone / "data/01_raw/few.csv", index=False)
+        night()
+    assert first.record["decision"] == "promoted"
+    assert "start" not in champion.dependencies
+    assert load_bundle(stored).dependencies["start"] == champion.hash
