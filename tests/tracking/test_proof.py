@@ -78,6 +78,13 @@ def test_a_logged_model_is_proved_in_a_process_of_its_own(kind: str) -> None:
     assert "with gaps and unknown values" in found.sentence
 
 
+def test_users_alone_are_asked_for_their_lists() -> None:
+    model = model_of(bundle_of("collab"))
+    rows = smoke_rows(model, pd.DataFrame({"user": [5, 15]}))
+    assert rows["user"].tolist() == ["5", "15", "qzxwv unseen", None]
+    assert set(model.predict(rows)["row"]) == {0, 1, 2, 3}
+
+
 class Shifted(Model):
     """A model that gives other probabilities than its bundle's."""
 

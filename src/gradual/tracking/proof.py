@@ -94,13 +94,14 @@ def smoke_rows(model: Model, rows: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         model: Who is to be asked.
-        rows: Raw rows, at least one; other columns than the model's are left out.
+        rows: Raw rows, at least one; other columns than the model's are left out. A column that
+            the model can do without, such as the item where a list is asked for, may be missing.
 
     Returns:
         The rows, in the types that a server gets: text columns are strings.
     """
     example = model.example
-    some = rows[list(example)].head(_ROWS).reset_index(drop=True)
+    some = rows[[name for name in example if name in rows]].head(_ROWS).reset_index(drop=True)
     kinds = example if model.typed else some
     texts = [name for name in some if not pd.api.types.is_numeric_dtype(kinds[name])]
     for name in texts:  # ids, dates: what JSON would say
