@@ -132,6 +132,9 @@ def test_types_that_differ_between_files_are_no_drift() -> None:
     found = look(new, old, {"size": "level", "day": "date"})
     assert not found.drifted
     assert found.shifts[0].new_levels == ()
+    days = pa.array(np.arange("2026-01-01", "2026-04-11", dtype="datetime64[D]"))
+    table = pa.table({"due": days})
+    assert not look(table, table, {"due": "number"}).drifted
 
 
 def test_what_one_side_lacks_is_said() -> None:

@@ -158,6 +158,8 @@ def _texts(values: Any) -> np.ndarray:
 
 
 def _numbers(values: Any) -> np.ndarray:
+    if pa.types.is_date(values.type) or pa.types.is_timestamp(values.type):
+        return _moments(values)
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         found = pd.to_numeric(pd.Series(values.to_pylist(), dtype=object), errors="coerce")
     elif pa.types.is_boolean(values.type):
@@ -170,7 +172,7 @@ def _numbers(values: Any) -> np.ndarray:
 
 def _moments(values: Any) -> np.ndarray:
     kind = values.type
-    if pa.types.is_temporal(kind) and not pa.types.is_time(kind):
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         values = values.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
         return _numbers(values.cast(pa.int64())) / 1e6
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
