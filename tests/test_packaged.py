@@ -92,21 +92,23 @@ def test_the_program_has_the_commands_of_the_project(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pipeline", ["imdb", "adult"])
+@pytest.mark.parametrize(
+    ("pipeline", "page", "model"),
+    [
+        ("imdb", "imdb/report.html", "data/06_models/imdb/served.safetensors"),
+        ("adult_retrain", "adult_retrain/judgement_report.html", "models:/adult@champion"),
+    ],
+)
 def test_an_empty_environment_runs_the_samples(
-    folder: Path, project: Path, empty_environment: Path, pipeline: str
+    folder: Path, empty_environment: Path, pipeline: str, page: str, model: str
 ) -> None:
     conf = "--conf-source=conf-gradual.tar.gz"
-    run = ("-m", "gradual", f"--pipeline={pipeline}", conf)
-    result = _python(empty_environment, folder, *run)
+    result = _python(empty_environment, folder, "-m", "gradual", f"--pipeline={pipeline}", conf)
     assert result.returncode == 0, result.stdout
-    assert (folder / f"data/08_reporting/{pipeline}/report.html").exists()
-    served = {"imdb": "served", "adult": "model"}[pipeline]
-    asked = (
-        f"import gradual; m = gradual.load('data/06_models/{pipeline}/{served}.safetensors');"
-        "print(len(m.predict(m.example)))"
-    )
-    result = _python(empty_environment, folder, "-c", asked)
+    assert (folder / "data/08_reporting" / page).exists()
+    asked = f"import gradual; m = gradual.load({model!r}); print(len(m.predict(m.example)))"
+    tracking = f"sqlite:///{folder}/mlflow.db"
+    result = _python(empty_environment, folder, "-c", asked, MLFLOW_TRACKING_URI=tracking)
     assert result.returncode == 0, result.stdout
 
 

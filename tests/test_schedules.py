@@ -1,6 +1,7 @@
 """The schedules of `deploy/`, run as cron, systemd and Airflow run them."""
 
 import configparser
+import json
 import os
 import re
 import shlex
@@ -94,7 +95,7 @@ def test_systemd_accepts_the_units(project: Path, installed: Path, tmp_path: Pat
 
 
 def _tasks(log: str) -> list[str]:
-    return re.findall(r"--nodes=adult\.(\w+)'\]", log)
+    return re.findall(r"--nodes=adult_retrain\.(\w+)'\]", log)
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +111,14 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def scheduled(project: Path, installed: Path, airflow: Path, tmp_path: Path) -> list[str]:
-    """The command that runs the DAG of `adult`, which `kedro airflow create` has made."""
+    """The command that runs the DAG of `adult_retrain`, which `kedro airflow create` has made."""
     plugin = tmp_path / "plugin"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(plugin)]
     subprocess.run([*pip, *PLUGIN], check=True, timeout=600)
     template = project / "deploy/airflow/dag.py.j2"
     made = subprocess.run(
         [
-            *(sys.executable, "-m", "kedro", "airflow", "create", "--pipelines=adult"),
+            *(sys.executable, "-m", "kedro", "airflow", "create", "--pipelines=adult_retrain"),
             *("--env=tiny", "--group-by=memory", f"--jinja-file={template}"),
             "--params=retry_delay=0",
         ],
@@ -140,7 +141,7 @@ def scheduled(project: Path, installed: Path, airflow: Path, tmp_path: Path) -> 
     assigned = [f"{name}={value}" for name, value in environment.items()]
     command = ["env", "-i", *assigned, str(airflow / "bin/airflow")]
     subprocess.run([*command, "db", "migrate"], check=True, capture_output=True)
-    return [*command, "dags", "test", "adult_tiny"]
+    return [*command, "dags", "test", "adult_retrain_tiny"]
 
 
 @pytest.mark.slow
@@ -150,18 +151,25 @@ def test_airflow_runs_the_dag_to_success_and_goes_on_after_a_kill(
     log = tmp_path / "dag.log"
     with log.open("w") as output:
         process = subprocess.Popen(scheduled, stdout=output, stderr=subprocess.STDOUT)
-        victim = _process_with("--nodes=adult.train_net", lambda: process.poll() is None)
+        victim = _process_with("--nodes=adult_retrain.train_net", lambda: process.poll() is None)
         time.sleep(2)
         os.kill(victim, signal.SIGKILL)
         assert process.wait(timeout=1800) == 0, log.read_text()
     text = log.read_text()
     ran = _tasks(text)
     assert ran.count("train_net") == 2  # killed, and tried again
-    assert ran[0] == "read_table"
-    assert ran[-1] == "write_report"
+    assert ran[0] == "take_in"
+    assert ran[-1] == "record"
     assert "ended with status -9" in text
-    assert (installed / "data/tiny/08_reporting/adult/report.html").exists()
+    record = json.loads(
+        (installed / "data/tiny/08_reporting/adult_retrain/record.json").read_text()
+    )
+    assert record["decision"] in ("promoted", "kept")
     _is_one_run(installed)
+
+    again = subprocess.run(scheduled, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert again.returncode == 0, again.stdout
+    assert _tasks(again.stdout) == ["take_in"]  # nothing new: the rest is skipped
 
 
 def _is_one_run(folder: Path) -> None:
@@ -170,9 +178,9 @@ def _is_one_run(folder: Path) -> None:
         names = {name for (name,) in database.execute("SELECT key FROM metrics")}
         parameters = {name for (name,) in database.execute("SELECT key FROM params")}
     assert [status for _, status in runs] == ["FINISHED"]
-    assert any(name.startswith("adult.net") for name in names)  # of one task …
-    assert any(name.startswith("adult.test.") for name in names)  # … and of another
-    assert any(name.startswith("adult.preprocessing.") for name in parameters)
+    assert any(name.startswith("adult_retrain.net") for name in names)  # of one task …
+    assert any(name.startswith("adult_retrain.test.") for name in names)  # … and of another
+    assert any(name.startswith("adult_retrain.preprocessing.") for name in parameters)
 
 
 def _process_with(argument: str, waiting: Callable[[], bool]) -> int:
