@@ -2,8 +2,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from gradual.collab import serving
 from gradual.collab.recommender import ListsConfig, Recommender
-from gradual.collab.serving import answer, count_fallbacks
+from gradual.collab.serving import answer, answer_source
 from gradual.collab.train import CollabConfig, train_collab
 
 
@@ -71,6 +72,16 @@ def test_answers_hold_what_the_models_own_lists_hold(ratings: pa.Table, parts: p
     assert len(answer(model, pd.DataFrame({"user": [5]}), n=2, min_ratings=0)) == 2
 
 
-def test_fallbacks_are_counted_by_question(recommender: Recommender) -> None:
-    answers = answer(recommender, pd.DataFrame({"user": [5, "nobody"]}), n=3)
-    assert count_fallbacks(answers) == {"none": 1, "popularity": 1}
+def test_a_file_of_questions_is_answered_in_parts(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "ROWS", 2)
+    asked = pd.DataFrame({"user": ["5", "nobody", "5"], "item": [None, None, "new"]})
+    chunks = [pa.Table.from_pandas(asked)]
+    reader, counts = answer_source(recommender, chunks)
+    answers = reader.read_pandas()
+    pd.testing.assert_frame_equal(answers, answer(recommender, asked), check_dtype=False)
+    assert counts["fallback"] == {"none": 1, "popularity": 1, "item": 1}
+    assert (counts["rows"], counts["answers"]) == (3, len(answers))
+    with pytest.raises(ValueError, match="there is no row"):
+        answer_source(recommender, [])

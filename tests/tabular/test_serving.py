@@ -5,6 +5,7 @@ import pytest
 
 from gradual.sources.errors import SourceError
 from gradual.sources.reader import open_source
+from gradual.tabular import serving
 from gradual.tabular.baselines import BASELINES, BaselinesConfig, fit_baseline
 from gradual.tabular.examples import Examples
 from gradual.tabular.metrics import loss_name, row_losses
@@ -87,11 +88,16 @@ def forest(table: pa.Table) -> Bundle:
     return baseline_bundle(fit_baseline("forest", examples(table, "binary"), CONFIG))
 
 
-def test_a_source_is_predicted_in_chunks_with_its_counts(table: pa.Table, forest: Bundle) -> None:
+def test_a_source_is_predicted_in_chunks_with_its_counts(
+    table: pa.Table, forest: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = model_from_bundle(forest)
     new = table.select(["job", "town", "age"])
     new = new.set_column(0, "job", pa.array(["pilot", None, *new["job"].to_pylist()[2:]]))
-    whole, report = predict_source(model, open_source(new))
+    monkeypatch.setattr(serving, "_ROWS", 150)
+    reader, first, report = predict_source(model, open_source(new))
+    whole = reader.read_pandas()
+    pd.testing.assert_frame_equal(first, whole.head(20))
     assert whole["row"].tolist() == list(range(400))
     assert (report.rows, report.unseen["job"], report.gaps["job"]) == (400, 1, 1)
     pd.testing.assert_frame_equal(whole.drop(columns="row"), model.predict(new))

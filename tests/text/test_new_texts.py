@@ -45,7 +45,8 @@ CHUNKS = [
 
 
 def test_rows_keep_their_places_over_chunks_and_blank_ones_get_no_label() -> None:
-    answers, counts, page = new_texts.classify(CHUNKS, Words())
+    reader, counts, page = new_texts.classify(CHUNKS, Words())
+    answers = reader.read_pandas()
     assert answers["row"].tolist() == [1, 2, 3, 4]
     assert answers["label"].fillna("none").tolist() == ["good", "none", "bad", "none"]
     assert answers["probability_good"].isna().tolist() == [False, True, False, False]
@@ -58,9 +59,8 @@ def test_rows_keep_their_places_over_chunks_and_blank_ones_get_no_label() -> Non
 
 
 def test_several_labels_are_counted_one_by_one() -> None:
-    answers, counts, _ = new_texts.classify(CHUNKS, Words(multi_label=True))
-    assert answers["label"][0] == ["good"]
-    assert answers["label"][2] == []
+    reader, counts, _ = new_texts.classify(CHUNKS, Words(multi_label=True))
+    assert reader.read_all()["label"].to_pylist() == [["good"], None, [], []]
     assert counts["labels"] == {"bad": 0, "good": 1}
     assert counts["cannot_tell"] == 0
 
@@ -85,6 +85,7 @@ def test_files_that_cannot_be_classified_are_errors(chunks, message: str) -> Non
 
 def test_a_column_without_any_text_is_blank() -> None:
     table = pa.table({"title": pa.nulls(2), "text": pa.nulls(2)})
-    answers, counts, _ = new_texts.classify([table], Words())
+    reader, counts, _ = new_texts.classify([table], Words())
+    answers = reader.read_pandas()
     assert answers.isna().any(axis=1).all()
     assert counts["blank"] == 2

@@ -1,17 +1,24 @@
 """One answer for every question: users without an item get lists, pairs get scores."""
 
 import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from gradual.collab.ids import as_ids
 from gradual.collab.recommender import Recommender
+from gradual.sources.spooled import sliced, spooled
 
 logger = logging.getLogger(__name__)
 
 MOST = 1 << 24
 """Answers that are given at a time."""
+ROWS = 1 << 14
+"""Questions of a file that are answered at a time."""
 COLUMNS = ("row", "user", "rank", "item", "title", "score", "fallback")
 
 
@@ -106,13 +113,40 @@ def _check_length(recommender: Recommender, n: int | None, lists: int) -> None:
         )
 
 
-def count_fallbacks(answers: pd.DataFrame) -> dict[str, int]:
-    """Return how many questions have each `fallback`, `none` among them, and log it."""
-    kinds = answers.drop_duplicates("row")["fallback"].replace("", "none").value_counts()
+def answer_source(
+    recommender: Recommender, chunks: Iterable[pa.Table]
+) -> tuple[pa.RecordBatchReader, dict[str, Any]]:
+    """Answer questions of any number, some at a time, so that memory does not grow with them.
+
+    Args:
+        recommender: The model.
+        chunks: Tables of questions, as for `answer`.
+
+    Returns:
+        Answers as of `answer`, to be read once; and counts: `rows` (questions), `answers`, and
+        `fallback`: how many questions have each, `none` among them.
+
+    Raises:
+        ValueError: There is no question, or as `answer`.
+    """
+    rows, given, kinds = 0, 0, Counter[str]()
+
+    def answered() -> Iterator[pa.Table]:
+        nonlocal rows, given
+        for chunk in sliced(chunks, ROWS):
+            answers = answer(recommender, chunk.to_pandas())
+            kinds.update(answers.drop_duplicates("row")["fallback"].replace("", "none"))
+            answers["row"] += rows
+            rows, given = rows + chunk.num_rows, given + len(answers)
+            yield pa.Table.from_pandas(answers, preserve_index=False)
+        if not rows:
+            raise ValueError("there is no row: give at least one user, or user and item")
+
+    found = spooled(answered())
     logger.info(
         "%s questions have %s answers; %s fell back on means or popularity.",
-        f"{kinds.sum():,}",
-        f"{len(answers):,}",
-        f"{int(kinds.drop('none', errors='ignore').sum()):,}",
+        f"{rows:,}",
+        f"{given:,}",
+        f"{kinds.total() - kinds['none']:,}",
     )
-    return {str(kind): int(count) for kind, count in kinds.items()}
+    return found, {"rows": rows, "answers": given, "fallback": dict(kinds)}

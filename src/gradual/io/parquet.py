@@ -20,11 +20,15 @@ _DICTIONARY_BYTES = 64 << 20
 _PREVIEW_CHARACTERS = 300
 
 
-class ParquetDataset(AtomicFileDataset[pa.Table | pd.DataFrame, pa.Table | pd.DataFrame]):
+class ParquetDataset(
+    AtomicFileDataset[pa.Table | pd.DataFrame | pa.RecordBatchReader, pa.Table | pd.DataFrame]
+):
     """A table in a Parquet file, loaded as an Arrow table or as a pandas frame.
 
-    Either kind can be saved, whatever `load_as` is. The Arrow schema is kept (dictionary columns
-    stay dictionaries, also inside lists), and so is a frame's index. zstd compression.
+    Either kind can be saved, whatever `load_as` is, and so can a reader of record batches, which
+    are written one by one: more rows than there is room for in memory. The Arrow schema is kept
+    (dictionary columns stay dictionaries, also inside lists), and so is a frame's index. zstd
+    compression.
 
     Examples:
         ```yaml
@@ -69,7 +73,13 @@ class ParquetDataset(AtomicFileDataset[pa.Table | pd.DataFrame, pa.Table | pd.Da
         table = pq.read_table(path)
         return table if self._load_as == "arrow" else table.to_pandas()
 
-    def _write(self, data: pa.Table | pd.DataFrame, path: Path) -> None:
+    def _write(self, data: pa.Table | pd.DataFrame | pa.RecordBatchReader, path: Path) -> None:
+        options: Any = {"compression": "zstd", "dictionary_pagesize_limit": _DICTIONARY_BYTES}
+        if isinstance(data, pa.RecordBatchReader):
+            with pq.ParquetWriter(path, data.schema, **options) as writer:
+                for batch in data:
+                    writer.write_batch(batch)
+            return
         if isinstance(data, pd.DataFrame):
             data = pa.Table.from_pandas(data)
         if not isinstance(data, pa.Table):
@@ -81,9 +91,8 @@ class ParquetDataset(AtomicFileDataset[pa.Table | pd.DataFrame, pa.Table | pd.Da
         pq.write_table(
             data,
             path,
-            compression="zstd",
             row_group_size=max(1, -(-data.num_rows // groups)),
-            dictionary_pagesize_limit=_DICTIONARY_BYTES,
+            **options,
         )
 
     def _describe(self) -> dict[str, Any]:

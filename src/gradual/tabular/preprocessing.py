@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from gradual.sources.errors import SourceError
+from gradual.sources.spooled import sliced
 from gradual.tabular import categorify, histogram
 from gradual.tabular.categorify import CategorifyConfig, Level, LevelCounts, Levels, fit_levels
 from gradual.tabular.columns import TextConfig, as_levels, as_number_array, as_numbers, column
@@ -246,7 +247,7 @@ def partial_fit(chunks: Iterable[pa.Table], config: PreprocessingConfig) -> Part
     """
     whole: PartialFit | None = None
     first_row = 0
-    for chunk in slices(chunks):
+    for chunk in sliced(chunks, _SLICE):
         dropped = {} if whole is None else {n: h.dropped for n, h in whole.numbers.items()}
         part = PartialFit.of(chunk, config, first_row=first_row, coarseness=dropped)
         first_row += chunk.num_rows
@@ -269,13 +270,6 @@ def fit(chunks: Iterable[pa.Table] | pa.Table, config: PreprocessingConfig) -> "
             names the column and the row.
     """
     return partial_fit([chunks] if isinstance(chunks, pa.Table) else chunks, config).finish()
-
-
-def slices(chunks: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of at most two million rows; empty tables are left out."""
-    for chunk in chunks:
-        for start in range(0, chunk.num_rows, _SLICE):
-            yield chunk.slice(start, _SLICE)
 
 
 @contextmanager

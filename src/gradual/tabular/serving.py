@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.special import expit, logit, softmax
 
 from gradual.sources.errors import SourceError
 from gradual.sources.reader import SourceRows
+from gradual.sources.spooled import sliced, spooled
 from gradual.tabular.baselines import BASELINES, Baseline, Features
 from gradual.tabular.model import KIND
 from gradual.tabular.predict import TableModel, TabularModel
@@ -24,6 +26,8 @@ from gradual.training.settings import Settings
 BASELINE = "tabular_baseline"
 BEST = "best"
 _VECTORS = "vectors"
+# New rows are predicted so many at a time, and the first ones are shown.
+_ROWS, _SHOWN = 1 << 16, 20
 
 
 @dataclass(frozen=True)
@@ -168,30 +172,38 @@ def model_from_bundle(bundle: Bundle) -> TableModel:
     )
 
 
-def predict_source(model: TableModel, source: SourceRows) -> tuple[pd.DataFrame, TransformReport]:
-    """Predict all rows of a source, one chunk at a time.
+def predict_source(
+    model: TableModel, source: SourceRows
+) -> tuple[pa.RecordBatchReader, pd.DataFrame, TransformReport]:
+    """Predict all rows of a source, some at a time, so that memory does not grow with them.
 
     Args:
         model: The model.
         source: Raw rows with at least the columns that the model takes.
 
     Returns:
-        For each row ``row`` (its number) and what `TableModel.predict` says; and the counts of
-        gaps and unseen levels.
+        For each row ``row`` (its number) and what `TableModel.predict` says, to be read once; the
+        first of them; and the counts of gaps and unseen levels.
 
     Raises:
         SourceError: There are no rows, a column is missing, or a value cannot be used; the message
             names column and row.
     """
-    report = TransformReport()
-    found = [
-        model.predict(chunk, report=report, first_row=report.rows) for chunk in source.chunks()
-    ]
-    if report.rows == 0:
-        raise SourceError(f"{source.parts[0].name} has no rows to predict: give some")
-    predictions = pd.concat(found, ignore_index=True)
-    predictions.insert(0, "row", np.arange(len(predictions)))
-    return predictions, report
+    report, shown = TransformReport(), list[pd.DataFrame]()
+
+    def predicted() -> Iterator[pa.Table]:
+        for rows in sliced(source.chunks(), _ROWS):
+            first = report.rows
+            found = model.predict(rows, report=report, first_row=first)
+            found.insert(0, "row", np.arange(first, report.rows))
+            if not shown:
+                shown.append(found.head(_SHOWN))
+            yield pa.Table.from_pandas(found, preserve_index=False)
+        if report.rows == 0:
+            raise SourceError(f"{source.parts[0].name} has no rows to predict: give some")
+
+    predictions = spooled(predicted())
+    return predictions, shown[0], report
 
 
 def json_like(table: pa.Table) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pyarrow as pa
 from gradual.reports.page import Block, Note, Section, Table, html_page
 from gradual.results.metrics import show
 from gradual.results.predictions import PROBABILITY, classes_of, excerpt
+from gradual.sources.spooled import sliced, spooled
 from gradual.text.classifier import Seen
 from gradual.text.labels import label_texts
 from gradual.text.stacking import Reader
@@ -23,12 +24,14 @@ logger = logging.getLogger(__name__)
 MANY_UNKNOWN = 0.1
 """From this share of unknown words on the texts are hardly of the kind that was trained on."""
 SHOWN, EXCERPT = 20, 300
+ROWS = 1 << 13
+"""Texts that are classified at a time."""
 
 
 def classify(
     chunks: Iterable[pa.Table], classifier: Reader
-) -> tuple[pd.DataFrame, dict[str, Any], str]:
-    """Classify rows that need no label, chunk by chunk.
+) -> tuple[pa.RecordBatchReader, dict[str, Any], str]:
+    """Classify rows that need no label, some at a time, so that memory does not grow with them.
 
     Args:
         chunks: Tables with the classifier's text columns, in any order and among others.
@@ -36,28 +39,34 @@ def classify(
 
     Returns:
         The answers in the order of the rows: ``row`` (counted from 1, as in the file without its
-        header), ``label`` and ``probability_<label>`` of each, null where a text is blank; the
-        counts: ``rows``, ``blank``, ``cannot_tell``, ``labels`` (rows by label), ``tokens`` and
-        ``unknown_token_share``; and an HTML page with both.
+        header), ``label`` and ``probability_<label>`` of each, null where a text is blank, to be
+        read once; the counts: ``rows``, ``blank``, ``cannot_tell``, ``labels`` (rows by label),
+        ``tokens`` and ``unknown_token_share``; and an HTML page with both.
 
     Raises:
         ValueError: A text column is missing, holds no texts, or there is no row.
     """
-    seen, parts, first = Seen(), [], []
-    rows = 0
-    for chunk in chunks:
-        frame = _texts(chunk, classifier.text_columns)
-        parts.append(_answers(frame, classifier, seen).assign(row=np.arange(len(frame)) + rows + 1))
-        if rows < SHOWN:
-            first.append(frame.head(SHOWN - rows))
-        rows += len(frame)
-    if not rows:
-        raise ValueError("new_rows holds no row: give at least one text")
-    answers = pd.concat(parts, ignore_index=True)
-    answers = answers[["row", *(name for name in answers if name != "row")]]
-    counts = _counts(answers, seen)
+    seen, first = Seen(), list[pd.DataFrame]()
+    counts: dict[str, Any] = {"rows": 0, "blank": 0, "cannot_tell": 0, "labels": {}}
+
+    def answered() -> Iterator[pa.Table]:
+        schema = None
+        for chunk in sliced(chunks, ROWS):
+            frame = _texts(chunk, classifier.text_columns)
+            answers = _answers(frame, classifier, seen)
+            answers.insert(0, "row", np.arange(len(frame)) + counts["rows"] + 1)
+            _count(counts, answers)
+            if not first:
+                first.extend([frame.head(SHOWN), answers.head(SHOWN)])
+            schema = schema or _schema(answers, getattr(classifier, "multi_label", False))
+            yield pa.Table.from_pandas(answers, schema, preserve_index=False)
+        if not counts["rows"]:
+            raise ValueError("new_rows holds no row: give at least one text")
+
+    found = spooled(answered())
+    counts |= {"tokens": seen.tokens, "unknown_token_share": seen.unknown / max(seen.tokens, 1)}
     _log(counts)
-    return answers, counts, _page(counts, answers, pd.concat(first, ignore_index=True))
+    return found, counts, _page(counts, first[1], first[0])
 
 
 def _texts(chunk: pa.Table, names: Sequence[str]) -> pd.DataFrame:
@@ -88,19 +97,24 @@ def _answers(frame: pd.DataFrame, classifier: Reader, seen: Seen) -> pd.DataFram
     return found.set_axis(np.flatnonzero(written)).reindex(range(len(frame)))
 
 
-def _counts(answers: pd.DataFrame, seen: Seen) -> dict[str, Any]:
+def _schema(answers: pd.DataFrame, several: bool) -> pa.Schema:
+    """The types of the answers, also where the first texts are all blank or without a label."""
+    label = pa.list_(pa.string()) if several else pa.string()
+    numbers = [(name, pa.float64()) for name in answers if str(name).startswith(PROBABILITY)]
+    return pa.schema([("row", pa.int64()), ("label", label), *numbers])
+
+
+def _count(counts: dict[str, Any], answers: pd.DataFrame) -> None:
+    """Add some rows to the counts."""
     blank = answers.iloc[:, -1].isna()
     labels = answers.loc[~blank, "label"]
     several = labels.map(lambda label: isinstance(label, list)).any()
     found = Counter(labels.explode().dropna() if several else labels.dropna())
-    return {
-        "rows": len(answers),
-        "blank": int(blank.sum()),
-        "cannot_tell": 0 if several else int(labels.isna().sum()),
-        "labels": {name: int(found[name]) for name in classes_of(answers)},
-        "tokens": seen.tokens,
-        "unknown_token_share": seen.unknown / max(seen.tokens, 1),
-    }
+    counts["rows"] += len(answers)
+    counts["blank"] += int(blank.sum())
+    counts["cannot_tell"] += 0 if several else int(labels.isna().sum())
+    for name in classes_of(answers):
+        counts["labels"][name] = counts["labels"].get(name, 0) + int(found[name])
 
 
 def _headline(counts: dict[str, Any]) -> str:

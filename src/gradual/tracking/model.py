@@ -79,6 +79,7 @@ def log_model(
     )
     if model.settings:
         signature.params = infer_signature(params=model.settings).params
+    limits = {} if model.max_characters is None else {"max_characters": model.max_characters}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
         save_bundle(bundle, path)
@@ -87,10 +88,7 @@ def log_model(
             name="_".join(filter(None, (current_namespace().replace(".", "_"), name))),
             python_model=str(packaging.SCRIPT),
             artifacts={"model": str(path)},
-            model_config={
-                "allowed_rules": list(allowed_rules),
-                "max_characters": model.max_characters,
-            },
+            model_config={"allowed_rules": list(allowed_rules)} | limits,
             code_paths=[str(packaging.copy_code(bundle.kind, Path(folder)))],
             pip_requirements=packaging.requirements(bundle),
             signature=signature,

@@ -282,7 +282,7 @@ def log_model(
 
 def answer_questions(
     recommender: Bundle, source: SourceRows, config: RootModel[Questions]
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pa.RecordBatchReader, dict[str, Any]]:
     """Answer a file of users with lists, or of users and items with scores.
 
     Returns:
@@ -290,11 +290,13 @@ def answer_questions(
         questions by fallback.
     """
     names = {config.root.user: "user"} | ({config.root.item: "item"} if config.root.item else {})
-    questions = source.read(list(names), as_text=True).to_pandas().rename(columns=names)
-    answers = serving.answer(Recommender.from_bundle(recommender), questions)
-    counts = serving.count_fallbacks(answers)
-    tracking.log_metrics({str(kind): count for kind, count in counts.items()}, prefix="fallback")
-    return answers, {"rows": len(questions), "answers": len(answers), "fallback": counts}
+    chunks = (
+        chunk.select(list(names)).rename_columns(list(names.values()))
+        for chunk in source.chunks(list(names), as_text=True)
+    )
+    answers, counts = serving.answer_source(Recommender.from_bundle(recommender), chunks)
+    tracking.log_metrics(counts["fallback"], prefix="fallback")
+    return answers, {"model": recommender.origin, **counts}
 
 
 def fold_in_new_users(

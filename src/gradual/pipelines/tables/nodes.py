@@ -241,17 +241,18 @@ def log_model(
 
 def predict_new_rows(
     model: Bundle, new_rows: SourceRows
-) -> tuple[pd.DataFrame, dict[str, Any], str]:
+) -> tuple[pa.RecordBatchReader, dict[str, Any], str]:
     """Predict rows that have no target, chunk by chunk, and count what is unusual about them.
 
     Returns:
         The predictions by row; the counts; and a page with both.
     """
-    predictions, counted = predict_source(model_from_bundle(model), new_rows)
+    predictions, first, counted = predict_source(model_from_bundle(model), new_rows)
     log_unusual(counted)
     logger.info("Predicted %s rows.", f"{counted.rows:,}")
-    metrics = {"rows": counted.rows, "gaps": dict(counted.gaps), "unseen": dict(counted.unseen)}
-    page = report.new_rows_page(counted.rows, unusual(counted), predictions.head(20))
+    metrics = {"model": model.origin, "rows": counted.rows}
+    metrics |= {"gaps": dict(counted.gaps), "unseen": dict(counted.unseen)}
+    page = report.new_rows_page(counted.rows, unusual(counted), first)
     return predictions, metrics, page
 
 

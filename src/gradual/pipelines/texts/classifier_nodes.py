@@ -235,7 +235,7 @@ def log_model(
 
 def predict_new_rows(
     new_rows: SourceRows, tokenizer: RootModel[TokenizerConfig], served: Bundle
-) -> tuple[pd.DataFrame, dict[str, Any], str]:
+) -> tuple[pa.RecordBatchReader, dict[str, Any], str]:
     """Classify texts that have no label with what a stored run chose to serve.
 
     Args:
@@ -247,7 +247,8 @@ def predict_new_rows(
         Label and probabilities of each row; counts; and a page with both.
     """
     reader = reader_of(served, allowed_rules=tokenizer.root.all_rules)
-    return new_texts.classify(new_rows.chunks(as_text=True), reader)
+    answers, counts, page = new_texts.classify(new_rows.chunks(as_text=True), reader)
+    return answers, {"model": served.origin, **counts}, page
 
 
 def find_learning_rate(
