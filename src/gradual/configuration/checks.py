@@ -86,8 +86,9 @@ def check_inputs(
                 f"{name} is not in the catalog: write in conf/base/{run.source.name}/catalog.yml\n"
                 f"\n{name}:\n  type: gradual.io.SourceDataset\n  filepath: data/01_raw/…\n"
             )
-        elif not catalog.exists(name):
-            stored = name.removesuffix(f"_{CHAMPION}")
+            continue
+        stored = name.removesuffix(f"_{CHAMPION}")
+        if stored not in pipeline.all_outputs() and not catalog.exists(name):
             makers = [each for each in pipelines_of(run) if stored in pipelines[each].all_outputs()]
             if makers:
                 problems.append(

@@ -4,11 +4,13 @@ import dataclasses
 import datetime
 import json
 import math
+import os
 from collections.abc import Mapping, Set
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from kedro.io.core import Version
 from kedro_datasets._typing import JSONPreview
 from pydantic import BaseModel
 
@@ -36,6 +38,32 @@ class JSONDataset(AtomicFileDataset[Any, Any]):
         >>> dataset.load()
         {'accuracy': 0.5}
     """
+
+    def __init__(
+        self,
+        *,
+        filepath: str | os.PathLike[str],
+        optional: bool = False,
+        version: Version | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """As `AtomicFileDataset`.
+
+        Args:
+            filepath: The local file.
+            optional: Whether a file that is not there loads as None, and counts as there.
+            version: Set by Kedro where the catalog says `versioned: true`.
+            metadata: Ignored here; read by plugins such as kedro-viz.
+        """
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
+        self._optional = optional
+
+    def load(self) -> Any:
+        """Read the file; None where it may be missing and is."""
+        return None if self._optional and not super()._exists() else super().load()
+
+    def _exists(self) -> bool:
+        return self._optional or super()._exists()
 
     def _read(self, path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))

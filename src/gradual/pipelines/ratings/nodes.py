@@ -281,7 +281,10 @@ def log_model(
 
 
 def answer_questions(
-    recommender: Bundle, source: SourceRows, config: RootModel[Questions]
+    recommender: Bundle,
+    source: SourceRows,
+    config: RootModel[Questions],
+    logged_model: dict[str, Any] | None,  # noqa: ARG001 - puts the training first
 ) -> tuple[pa.RecordBatchReader, dict[str, Any]]:
     """Answer a file of users with lists, or of users and items with scores.
 
@@ -300,7 +303,10 @@ def answer_questions(
 
 
 def fold_in_new_users(
-    recommender: Bundle, source: SourceRows | None, ratings: RootModel[RatingsConfig]
+    recommender: Bundle,
+    source: SourceRows | None,
+    ratings: RootModel[RatingsConfig],
+    logged_model: dict[str, Any] | None,  # noqa: ARG001 - puts the training first
 ) -> pd.DataFrame:
     """Fold new users in by the few ratings they bring, without training, and list items for them.
 

@@ -76,12 +76,12 @@ def create_prediction_pipeline() -> Pipeline:
         [
             step(
                 nodes.answer_questions,
-                "recommender_champion questions_source params:questions",
+                "recommender_champion questions_source params:questions logged_model",
                 "answers answers_metrics",
             ),
             step(
                 nodes.fold_in_new_users,
-                "recommender_champion new_users_source params:ratings",
+                "recommender_champion new_users_source params:ratings logged_model",
                 "new_user_recommendations",
             ),
         ],

@@ -240,7 +240,9 @@ def log_model(
 
 
 def predict_new_rows(
-    model: Bundle, new_rows: SourceRows
+    model: Bundle,
+    new_rows: SourceRows,
+    logged_model: dict[str, Any] | None,  # noqa: ARG001 - puts the training first
 ) -> tuple[pa.RecordBatchReader, dict[str, Any], str]:
     """Predict rows that have no target, chunk by chunk, and count what is unusual about them.
 

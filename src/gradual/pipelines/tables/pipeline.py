@@ -71,7 +71,7 @@ def create_prediction_pipeline() -> Pipeline:
         [
             step(
                 nodes.predict_new_rows,
-                "model_champion new_rows",
+                "model_champion new_rows logged_model",
                 "new_predictions new_rows_metrics new_rows_report",
             ),
         ],

@@ -234,7 +234,10 @@ def log_model(
 
 
 def predict_new_rows(
-    new_rows: SourceRows, tokenizer: RootModel[TokenizerConfig], served: Bundle
+    new_rows: SourceRows,
+    tokenizer: RootModel[TokenizerConfig],
+    served: Bundle,
+    logged_model: dict[str, Any] | None,  # noqa: ARG001 - puts the training first
 ) -> tuple[pa.RecordBatchReader, dict[str, Any], str]:
     """Classify texts that have no label with what a stored run chose to serve.
 
@@ -242,6 +245,7 @@ def predict_new_rows(
         new_rows: A table with the model's text columns.
         tokenizer: Of the source: what rules of its own a model may name.
         served: A classifier, an ensemble, n-grams or a stack.
+        logged_model: Of the run that trains it, which comes first where both are run at once.
 
     Returns:
         Label and probabilities of each row; counts; and a page with both.

@@ -64,7 +64,7 @@ def create_prediction_pipeline() -> Pipeline:
         [
             step(
                 classifier_nodes.predict_new_rows,
-                "new_rows params:tokenizer served_champion",
+                "new_rows params:tokenizer served_champion logged_model",
                 "new_predictions new_rows_metrics new_rows_report",
             )
         ],
