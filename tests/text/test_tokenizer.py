@@ -6,6 +6,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from gradual.text import tokenizer
 from gradual.text.rules import BOS, EOS, RULES, SPECIAL_TOKENS, TOKEN_RULES, find_rule
-from gradual.text.tokenizer import TokenizerConfig, tokenize
+from gradual.text.tokenizer import KeptEncoder, TokenizerConfig, tokenize
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -275,3 +276,18 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
+
+
+def test_a_kept_encoder_says_the_same_from_many_threads_and_forgets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = TokenizerConfig(workers=1)
+    texts = [[f"A dull film {i}, isn't it?", f"FINE films {i}"] for i in range(40)]
+    expected = [tokenize([each], config) for each in texts]
+    monkeypatch.setattr(tokenizer, "_READ_BY_KEPT", 300)
+    kept = KeptEncoder(config)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda each: tokenize([each], config, kept=kept), texts))
+    assert found == expected
+    assert kept._encoder is not None
+    assert len(kept._encoder.chunks.words) < 100, "it has been made anew"

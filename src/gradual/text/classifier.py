@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,9 @@ from gradual.training.history import History
 from gradual.training.task import BatchStream, Task
 
 logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from gradual.text.tokenizer import KeptEncoder
 
 __all__ = [
     "KIND",
@@ -632,6 +635,7 @@ class TextClassifier:
         self.text_columns = tuple(metadata.get("text_columns", ("text",)))
         self._decision = metadata.get("decision", {})
         self._tokenizer, self._precision = tokenizer_of(bundle, allowed_rules), precision
+        self._kept: KeptEncoder | None = None
 
     @classmethod
     def from_bundle(
@@ -683,12 +687,13 @@ class TextClassifier:
             ValueError: A column is missing, or a text is no string or blank; the message names its
                 row.
         """
-        from gradual.text.tokenizer import tokenize  # with it comes spaCy
+        from gradual.text.tokenizer import KeptEncoder, tokenize  # with it comes spaCy
 
         columns = text_fields(texts, self.text_columns)
         probabilities = np.zeros((0, len(self.labels)), np.float32)
         if len(columns[0]):
-            tokens = tokenize(columns, self._tokenizer, names=self.text_columns)
+            self._kept = kept = self._kept or KeptEncoder(self._tokenizer)
+            tokens = tokenize(columns, self._tokenizer, names=self.text_columns, kept=kept)
             corpus = numericalize(tokens, self.vocabulary)
             if seen is not None:
                 seen.add(corpus)

@@ -19,7 +19,7 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -53,6 +53,9 @@ _BATCH = 1_000  # documents; part of the result's order of words, so never a fun
 _WORTH_A_POOL = 4_000_000  # characters; below that starting processes takes longer than the work
 _REMEMBERED = 400_000  # chunks a process remembers at most: about 100 MB with what spaCy keeps
 _LONGEST_REMEMBERED = 100  # characters
+_READ_BY_KEPT = (
+    4_000_000  # characters after which a kept encoder is made anew, with what it remembers
+)
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def tokenize(
     config: TokenizerConfig | None = None,
     *,
     names: Sequence[str] | None = None,
+    kept: "KeptEncoder | None" = None,
 ) -> pa.Table:
     """Cut documents into tokens.
 
@@ -130,6 +134,7 @@ def tokenize(
         columns: The text columns, equally long; document i is row i of all of them, joined.
         config: Language and rules; the defaults if None.
         names: The columns' names, for messages.
+        kept: What cuts a few documents, where there will be more; of the same configuration.
 
     Returns:
         A table with one column `tokens: list<dictionary<int32, string>>` and one row a document.
@@ -153,6 +158,8 @@ def tokenize(
     workers = min(config.workers or _cores(), -(-n_documents // _BATCH))
     if workers > 1 and n_characters >= _WORTH_A_POOL:
         results = _in_pool(config, batches, workers)
+    elif kept is not None and n_documents <= _BATCH:
+        results = iter(kept.encode(batches, n_characters))
     else:
         encoder = _Encoder(config)
         results = (encoder.encode(*batch) for batch in batches)
@@ -271,6 +278,30 @@ class _Encoder:
         new_code = np.zeros(len(words), np.int32)
         new_code[seen] = np.arange(len(seen), dtype=np.int32)
         return _Encoded(new_code[codes], lengths, [words[i] for i in seen])
+
+
+class KeptEncoder:
+    """An encoder for requests of a few documents: to make one takes longer than to answer them.
+
+    It may be asked from several threads. What it remembers stays small: it is made anew from time
+    to time.
+    """
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        """Keep the configuration; the encoder is made when it is first needed."""
+        self._config, self._lock = config, threading.Lock()
+        self._encoder: _Encoder | None = None
+        self._read = 0
+
+    def encode(
+        self, batches: Iterable[tuple[int, list[list[str]], bool]], characters: int
+    ) -> list[_Encoded]:
+        """Encode batches, in which there are so many characters."""
+        with self._lock:
+            if self._encoder is None or self._read + characters > _READ_BY_KEPT:
+                self._encoder, self._read = _Encoder(self._config), 0
+            self._read += characters
+            return [self._encoder.encode(*batch) for batch in batches]
 
 
 def _join(fields: tuple[str, ...], mark: bool) -> str:
