@@ -16,7 +16,8 @@ from gradual.training.files import fingerprint
 from gradual.training.modules import array_hash
 from gradual.training.task import Task
 
-_ROWS = 8_192  # rows that are predicted at a time
+# Rows that are predicted at a time: a net of 8 members holds 8 kB of each in a layer of 256.
+_ROWS = 1_024
 
 
 def codes_of(encoded: pa.Table, cardinalities: Mapping[str, int]) -> Tensor:
