@@ -74,13 +74,15 @@ def main() -> None:
             pacsv.write_csv(sample.take(pa.array(drawn)), new)
             size = new.stat().st_size / 1e6
             seconds, cpu, peak = measured([*kedro, "--pipeline=adult_predict"], folder)
-            if base is None:
-                base = seconds, cpu, peak
+            if base is None:  # what the start alone takes
+                base = cpu
+                print(f"{rows:,} rows: {cpu:.1f} processor seconds, peak {peak:.0f} MB", flush=True)
+                continue
             floor = measured([sys.executable, "-c", FLOOR, str(new)], folder)
             answers = folder / "data/07_model_output/adult/new_predictions.parquet"
             print(
                 f"{rows:,} rows, {size:.1f} MB read: {seconds:.1f} s, {cpu:.1f} processor seconds, "
-                f"{rows / max(cpu - base[1], 1e-9):,.0f} rows a processor second beyond the start, "
+                f"{rows / (cpu - base):,.0f} rows a processor second beyond the start, "
                 f"peak {peak:.0f} MB; floor {floor[1]:.1f} processor seconds, {floor[2]:.0f} MB; "
                 f"{answers.stat().st_size / 1e6:.1f} MB written",
                 flush=True,
