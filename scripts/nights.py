@@ -38,7 +38,8 @@ def people(n: int, seed: int, drifted: bool = False) -> pd.DataFrame:
     """Draw a table: who buys, by age, income and town, not in a straight line."""
     random = np.random.default_rng(seed)
     age, income = random.uniform(18, 80, n), random.lognormal(10, 0.4, n)
-    town = random.choice(["north", "south", "east", "west"], n)
+    shares = [0.7, 0.1, 0.1, 0.1] if drifted else None
+    town = random.choice(["north", "south", "east", "west"], n, p=shares)
     score = np.cos(age / 9) * 2 + (town == "north") * (income > 22_000) * 2 - 0.5
     buys = random.random(n) < 1 / (1 + np.exp(-2 * score))
     shift = 1.6 if drifted else 1.0
@@ -84,7 +85,8 @@ class Kind:
     Attributes:
         name: Of the source.
         rows: Draws a partition: how many rows, seed, whether they have drifted.
-        sizes: Rows of the first night, of a usual one, and of the one that makes a better model.
+        sizes: Rows of the first night, of a usual one, and of one that makes a better model or has
+            drifted; ten times the first and the contract would stop it.
         target: Column that a broken partition says nonsense in.
         training: Node in the middle of which a night is killed.
         worse: `--params` under which a challenger learns next to nothing.
@@ -102,7 +104,7 @@ class Kind:
 
 KINDS = {
     "tables": Kind(
-        "people", people, (300, 400, 6_000), "buys", "train_net",
+        "people", people, (300, 400, 2_500), "buys", "train_net",
         "people_retrain.serving.model=constant",
         """
 people:
@@ -112,7 +114,7 @@ people:
 """,
     ),
     "texts": Kind(
-        "notes", notes, (300, 300, 4_000), "team", "train_classifier",
+        "notes", notes, (900, 300, 5_000), "team", "train_classifier",
         "notes_retrain.classifier.serve=net",
         """
 notes:
@@ -120,7 +122,7 @@ notes:
 """,
     ),
     "ratings": Kind(
-        "plays", plays, (500, 400, 5_000), "stars", "train_recommender",
+        "plays", plays, (4_500, 600, 7_000), "stars", "train_recommender",
         "plays_retrain.recommender.training.weight_decay=1000",
         """
 plays:
@@ -254,7 +256,7 @@ def week(project: Project) -> None:
     project.arrive(7, kind.rows(usual, 7, False))
     project.night("7 killed while training", "killed", kill_in=kind.training)
     project.night("7 started again", "promoted or kept")
-    project.arrive(8, kind.rows(usual, 8, True))
+    project.arrive(8, kind.rows(many, 8, True))
     project.night("8 drifted", "promoted, drifted or kept, drifted")
 
 
