@@ -25,7 +25,8 @@ def test_every_artifact_of_the_catalog_is_there(tiny: Path) -> None:
     reporting = tiny / "data/tiny/08_reporting/imdb"
     assert {path.name for path in reporting.iterdir()} == {
         "batch.html", "batch.parquet", "figures", "language_model_scores.parquet",
-        "language_model_summary.json", "logged_model.json", "report.html",
+        "language_model_summary.json", "logged_language_model.json", "logged_model.json",
+        "report.html",
         "review_examples.parquet", "sample_texts.json", "scores.parquet", "summary.json",
     }  # fmt: skip
     assert {path.stem for path in (reporting / "figures").iterdir()} == {

@@ -11,7 +11,7 @@ from gradual.collab.metrics import HeldOut, list_metrics, relevant_level
 from gradual.collab.ratings import RatingsConfig, read_ratings
 from gradual.collab.recommender import ListsConfig
 from gradual.collab.train import CollabConfig
-from gradual.retraining.contract import ColumnKind
+from gradual.retraining.contract import MISSING, ColumnKind
 from gradual.retraining.judging import Truth, constant_answers
 
 
@@ -21,6 +21,7 @@ class Subject:
 
     model: ClassVar[str] = "recommender"
     as_text: ClassVar[bool] = False
+    missing: ClassVar[tuple[str, ...]] = MISSING
     allowed_rules: ClassVar[tuple[str, ...]] = ()
 
     ratings: RatingsConfig

@@ -101,8 +101,9 @@ def check(
     subject, refused, said, remarks = subject_of(groups), {**arrived["unreadable"]}, [], []
     if not contract.exists():
         tables = [kept_rows.rows(version) for version in kept_rows.to_check("")]
+        sizes = [table.num_rows for table in tables]
         contract.write(
-            infer(unified(tables), subject.columns, partition_rows=[t.num_rows for t in tables])
+            infer(unified(tables), subject.columns, missing=subject.missing, partition_rows=sizes)
         )
         logger.info("The contract that new rows must keep is in %s: look at it.", contract.path)
     asked, rules, frames = contract.read(), _rules(contract, config), []

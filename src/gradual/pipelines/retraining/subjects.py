@@ -22,6 +22,7 @@ class Subject(Protocol):
         allowed_rules: Rules of its own that a model may import, see `gradual.models.Model`.
         columns: What each column that is used is.
         key: Columns that say which row it is, where `retrain.key` does not; none: all.
+        missing: Texts that mean that there is no value.
     """
 
     model: ClassVar[str]
@@ -37,6 +38,10 @@ class Subject(Protocol):
 
     @property
     def key(self) -> tuple[str, ...]:
+        """See the class."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
         """See the class."""
 
     def asked(self, rows: pa.Table) -> tuple[pd.DataFrame, Truth]:

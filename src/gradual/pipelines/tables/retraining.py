@@ -46,6 +46,11 @@ class Subject:
         """Columns that say which row it is, where nobody says: all."""
         return ()
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Texts that mean that there is no value."""
+        return self.preprocessing.text.missing
+
     def asked(self, rows: pa.Table) -> tuple[pd.DataFrame, Truth]:
         """The questions of rows that have a target, and what the rows say themselves."""
         known = self._known(rows)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pandas as pd
 import pyarrow as pa
 
-from gradual.retraining.contract import ColumnKind
+from gradual.retraining.contract import MISSING, ColumnKind
 from gradual.retraining.judging import Truth, constant_answers
 from gradual.text.documents import DocumentsConfig, read_test_documents
 from gradual.text.tokenizer import TokenizerConfig
@@ -17,6 +17,7 @@ class Subject:
     """Texts that are retrained; its fields are the groups of parameters that it is made of."""
 
     model: ClassVar[str] = "served"
+    missing: ClassVar[tuple[str, ...]] = MISSING
     as_text: ClassVar[bool] = True
 
     documents: DocumentsConfig
